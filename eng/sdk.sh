@@ -16,11 +16,12 @@ install_sdk() {
     echo "Could not download the installer from https://dot.net. Install the .NET 10 SDK by hand and run this again." >&2
     exit 1
   fi
-  bash "$root/.dotnet/dotnet-install.sh" --channel 10.0 --install-dir "$root/.dotnet" --no-path >&2 || exit 1
+  bash "$root/.dotnet/dotnet-install.sh" --jsonfile "$root/global.json" --install-dir "$root/.dotnet" --no-path >&2 || exit 1
   dotnet=$root/.dotnet/dotnet
 }
 
-export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+# Invariant globalization: a bare machine has no ICU, and the SDK would refuse to start without it.
+export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 find_sdk || install_sdk
 DOTNET_ROOT=$(dirname "$(readlink -f "$dotnet")")
 export DOTNET_ROOT
