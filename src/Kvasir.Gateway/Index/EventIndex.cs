@@ -1,0 +1,210 @@
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using Kvasir.Protocol;
+using Kvasir.Protocol.KvEvents;
+
+namespace Kvasir.Gateway.Index;
+
+/// <summary>
+/// What every worker's KV cache holds, from the events the workers publish. Blocks are named by our own chained hash over
+/// tokens; an engine's key is opaque and only finds the block again when that engine removes it. All workers of one index
+/// have one block size; one thread at a time may use it.
+/// </summary>
+public sealed class EventIndex
+{
+    private readonly PrefixTable _prefixes;
+    private readonly Source?[] _sources;
+    private readonly UInt128 _root;
+    private readonly int _tiers = Enum.GetValues<KvTier>().Length;
+    private long _orphans;
+
+    /// <param name="blockSize">Tokens per block.</param>
+    /// <param name="workers">Most workers that may publish; they are numbered from zero.</param>
+    /// <param name="salt">What separates equal tokens of unlike models.</param>
+    public EventIndex(int blockSize, int workers, ReadOnlySpan<byte> salt = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(blockSize);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(workers);
+        BlockSize = blockSize;
+        _prefixes = new PrefixTable(workers * _tiers);
+        _sources = new Source?[workers];
+        _root = BlockHash.Root(salt);
+    }
+
+    /// <summary>Tokens per block.</summary>
+    public int BlockSize { get; }
+
+    /// <summary>Distinct blocks that some worker holds.</summary>
+    public long Blocks => _prefixes.Count;
+
+    /// <summary>Bytes held by the index.</summary>
+    public long Bytes => _prefixes.Bytes + _sources.Sum(source => source?.Bytes ?? 0);
+
+    /// <summary>Stored blocks that were dropped because their parent is unknown: their position, and so their prefix, cannot be known.</summary>
+    public long Orphans => _orphans;
+
+    /// <summary>Names a prompt's full blocks as this index does.</summary>
+    /// <param name="tokens">The prompt.</param>
+    /// <param name="chain">Result, at least tokens / block size long.</param>
+    /// <returns>The number of names.</returns>
+    public int Name(ReadOnlySpan<int> tokens, Span<ulong> chain)
+    {
+        var blocks = Math.Min(tokens.Length / BlockSize, chain.Length);
+        var parent = _root;
+        for (var i = 0; i < blocks; i++)
+        {
+            parent = BlockHash.Next(parent, tokens.Slice(i * BlockSize, BlockSize));
+            chain[i] = (ulong)parent;
+        }
+        return blocks;
+    }
+
+    /// <summary>Blocks from the start of the prompt that each worker has in each tier without a gap.</summary>
+    /// <param name="chain">The prompt's names.</param>
+    /// <param name="lengths">Result [workers · tiers]: see <see cref="HolderOf"/>.</param>
+    public void Match(ReadOnlySpan<ulong> chain, Span<int> lengths) => _prefixes.Match(chain, lengths);
+
+    /// <summary>The place of a worker's tier in <see cref="Match"/>'s result.</summary>
+    public int HolderOf(int worker, KvTier tier) => worker * _tiers + (int)tier;
+
+    /// <summary>Applies one event of a worker.</summary>
+    public void Apply(int worker, KvEvent change)
+    {
+        var source = _sources[worker] ??= new Source();
+        switch (change)
+        {
+            case BlocksStored stored: Store(worker, source, stored); break;
+            case BlocksRemoved removed: Remove(worker, source, removed); break;
+            case AllBlocksCleared: Clear(worker); break;
+        }
+    }
+
+    /// <summary>Forgets everything about a worker: it left, restarted or lost events that cannot be replayed.</summary>
+    public void Clear(int worker)
+    {
+        if (_sources[worker] is not { } source) return;
+        _sources[worker] = null;
+        source.Copies.ForEach((_, copy) =>
+        {
+            for (var tier = 0; tier < _tiers; tier++)
+                if (copy.Count((KvTier)tier) > 0) _prefixes.Remove((ulong)copy.Block, HolderOf(worker, (KvTier)tier));
+        });
+    }
+
+    private void Store(int worker, Source source, BlocksStored stored)
+    {
+        // Blocks that move between tiers may come without tokens: they are known by their keys.
+        if (stored.Tokens.IsEmpty)
+        {
+            foreach (var key in stored.Blocks)
+            {
+                ref var known = ref source.Copies.Find(NameInSource(key, stored.Group));
+                if (Unsafe.IsNullRef(ref known)) _orphans++;
+                else AddCopy(worker, ref known, stored.Tier);
+            }
+            return;
+        }
+        if (!TryParent(source, stored, out var parent))
+        {
+            _orphans += stored.Blocks.Length;
+            return;
+        }
+        for (var i = 0; i < stored.Blocks.Length; i++)
+        {
+            var tokens = TokensOf(stored, i);
+            // A short last page is not a full block: no prompt's chain can name it.
+            if (tokens.Length < BlockSize) break;
+            parent = BlockHash.Next(parent, tokens);
+            ref var copy = ref source.Copies.FindOrAdd(NameInSource(stored.Blocks[i], stored.Group), out var added);
+            if (!added && copy.Block != parent) Forget(worker, ref copy);
+            copy.Block = parent;
+            AddCopy(worker, ref copy, stored.Tier);
+        }
+    }
+
+    private bool TryParent(Source source, BlocksStored stored, out UInt128 parent)
+    {
+        parent = RootOf(stored);
+        if (stored.Parent is not { } key) return true;
+        ref var copy = ref source.Copies.Find(NameInSource(key, stored.Group));
+        if (Unsafe.IsNullRef(ref copy)) return false;
+        parent = copy.Block;
+        return true;
+    }
+
+    /// <summary>Adapters and salts separate equal tokens, so their blocks hang from a root of their own.</summary>
+    private UInt128 RootOf(BlocksStored stored)
+    {
+        var extra = stored.ExtraKeys.IsDefaultOrEmpty ? null : stored.ExtraKeys[0];
+        if (stored.Adapter is null && extra is null) return _root;
+        Span<byte> root = stackalloc byte[16];
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt128LittleEndian(root, _root);
+        return BlockHash.Root([.. root, .. System.Text.Encoding.UTF8.GetBytes($"{stored.Adapter}\0{extra}")]);
+    }
+
+    private ReadOnlySpan<int> TokensOf(BlocksStored stored, int block)
+    {
+        var start = (long)block * BlockSize;
+        if (stored.BlockSize != BlockSize || start >= stored.Tokens.Length) return default;
+        return stored.Tokens.AsSpan((int)start, Math.Min(BlockSize, stored.Tokens.Length - (int)start));
+    }
+
+    private void Remove(int worker, Source source, BlocksRemoved removed)
+    {
+        foreach (var key in removed.Blocks)
+        {
+            var name = NameInSource(key, removed.Group);
+            ref var copy = ref source.Copies.Find(name);
+            if (Unsafe.IsNullRef(ref copy) || copy.Count(removed.Tier) == 0) continue;
+            if (copy.Release(removed.Tier) == 0) _prefixes.Remove((ulong)copy.Block, HolderOf(worker, removed.Tier));
+            if (copy.IsEmpty) source.Copies.Remove(name);
+        }
+    }
+
+    private void AddCopy(int worker, ref Copy copy, KvTier tier)
+    {
+        if (copy.Take(tier) == 1) _prefixes.Add((ulong)copy.Block, HolderOf(worker, tier));
+    }
+
+    /// <summary>The engine gave a key to another block without removing the first: the newest word counts.</summary>
+    private void Forget(int worker, ref Copy copy)
+    {
+        for (var tier = 0; tier < _tiers; tier++)
+            if (copy.Count((KvTier)tier) > 0) _prefixes.Remove((ulong)copy.Block, HolderOf(worker, (KvTier)tier));
+        copy = default;
+    }
+
+    private static ulong NameInSource(BlockKey key, int group) =>
+        key.Low ^ (key.High * 0x9E37_79B9_7F4A_7C15UL) ^ ((ulong)group * 0xC2B2_AE3D_27D4_EB4FUL);
+
+    private sealed class Source
+    {
+        public readonly HashTable<Copy> Copies = new(shardBits: 4);
+
+        public long Bytes => Copies.Bytes;
+    }
+
+    /// <summary>A block of one worker and how many physical copies each tier holds: engines store and remove every copy.</summary>
+    private struct Copy
+    {
+        public UInt128 Block;
+        private uint _counts;
+
+        public readonly bool IsEmpty => _counts == 0;
+
+        public readonly int Count(KvTier tier) => (int)(_counts >> (8 * (int)tier)) & 0xFF;
+
+        public int Take(KvTier tier)
+        {
+            var count = Count(tier);
+            if (count < 0xFF) _counts += 1u << (8 * (int)tier);
+            return count + 1;
+        }
+
+        public int Release(KvTier tier)
+        {
+            _counts -= 1u << (8 * (int)tier);
+            return Count(tier);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+using System.Numerics;
+
+namespace Kvasir.Gateway.Index;
+
+/// <summary>
+/// Sets of holders, one per indexed block. Nearly every block has a single holder, so a set is a 32-bit reference: the
+/// holder itself, or the number of a bit set in a pool.
+/// </summary>
+internal sealed class HolderSets
+{
+    /// <summary>The reference of the empty set.</summary>
+    public const uint Empty = uint.MaxValue;
+
+    private const uint PoolFlag = 0x8000_0000;
+
+    private readonly int _words;
+    private readonly Stack<uint> _free = new();
+    private ulong[] _bits = [];
+    private uint _used;
+
+    /// <param name="holders">Number of possible holders.</param>
+    public HolderSets(int holders) => _words = (holders + 63) / 64;
+
+    /// <summary>64-bit words of one set as <see cref="CopyTo"/> and <see cref="Intersect"/> see it.</summary>
+    public int Words => _words;
+
+    /// <summary>Bytes held by the pool.</summary>
+    public long Bytes => _bits.LongLength * sizeof(ulong) + _free.Count * sizeof(uint);
+
+    /// <summary>The set with <paramref name="holder"/> in it; the old reference is given up.</summary>
+    public uint Add(uint set, int holder)
+    {
+        if (set == Empty || set == (uint)holder) return (uint)holder;
+        if ((set & PoolFlag) == 0)
+        {
+            var pooled = Rent();
+            Bits(pooled)[(int)set >> 6] |= 1UL << (int)(set & 63);
+            set = pooled;
+        }
+        Bits(set)[holder >> 6] |= 1UL << (holder & 63);
+        return set;
+    }
+
+    /// <summary>The set without <paramref name="holder"/>; the old reference is given up.</summary>
+    public uint Remove(uint set, int holder)
+    {
+        if (set == Empty || (set & PoolFlag) == 0) return set == (uint)holder ? Empty : set;
+        var bits = Bits(set);
+        bits[holder >> 6] &= ~(1UL << (holder & 63));
+        var only = Empty;
+        for (var word = 0; word < _words; word++)
+        {
+            if (bits[word] == 0) continue;
+            if (only != Empty || !BitOperations.IsPow2(bits[word])) return set;
+            only = (uint)(word * 64 + BitOperations.TrailingZeroCount(bits[word]));
+        }
+        bits.Clear();
+        _free.Push(set);
+        return only;
+    }
+
+    /// <summary>Writes the set's bits into <paramref name="alive"/> [Words].</summary>
+    public void CopyTo(uint set, Span<ulong> alive)
+    {
+        if ((set & PoolFlag) != 0 && set != Empty)
+        {
+            Bits(set).CopyTo(alive);
+            return;
+        }
+        alive.Clear();
+        if (set != Empty) alive[(int)set >> 6] = 1UL << (int)(set & 63);
+    }
+
+    /// <summary>Keeps in <paramref name="alive"/> [Words] what is also in the set. Whether anything left, and whether anything stayed.</summary>
+    public (bool Changed, bool Any) Intersect(uint set, Span<ulong> alive)
+    {
+        var single = set == Empty || (set & PoolFlag) == 0;
+        var bits = single ? default : Bits(set);
+        ulong lost = 0, kept = 0;
+        for (var word = 0; word < alive.Length; word++)
+        {
+            var mask = !single ? bits[word] : set != Empty && (int)set >> 6 == word ? 1UL << (int)(set & 63) : 0;
+            lost |= alive[word] & ~mask;
+            alive[word] &= mask;
+            kept |= alive[word];
+        }
+        return (lost != 0, kept != 0);
+    }
+
+    private Span<ulong> Bits(uint set) => _bits.AsSpan((int)(set & ~PoolFlag) * _words, _words);
+
+    private uint Rent()
+    {
+        if (_free.TryPop(out var free)) return free;
+        var needed = (int)(_used + 1) * _words;
+        if (needed > _bits.Length) Array.Resize(ref _bits, Math.Max(needed, _bits.Length + Math.Max(_bits.Length / 2, 64 * _words)));
+        return _used++ | PoolFlag;
+    }
+}
