@@ -1,0 +1,156 @@
+using System.Runtime.Intrinsics;
+
+namespace Kvasir.Kernels;
+
+/// <summary>
+/// Some tokens' query heads that share one KV head, over all their keys. Rows are (token, head within the group).
+/// Keys are the weights of one matrix product (16 keys = 16 lanes), values of another (16 values = 16 lanes).
+/// </summary>
+internal readonly unsafe ref struct AttentionTile(
+    AttentionShape shape, KvPool pool, int kvHead, int sharing, ReadOnlySpan<int> blocks, int firstRow, int tokens, int position)
+{
+    private readonly ReadOnlySpan<int> _blocks = blocks;
+
+    private int Rows => tokens * sharing;
+
+    public void Run(AttentionScratch scratch, FloatMatrix queries, FloatMatrix output, ReadOnlySpan<float> sinks, int tileKeys)
+    {
+        Begin(scratch, queries);
+        var keys = position + tokens;
+        var firstKey = shape.Window > 0 ? Math.Max(0, position - shape.Window + 1) / tileKeys * tileKeys : 0;
+        for (var start = firstKey; start < keys; start += tileKeys)
+        {
+            var count = Math.Min(tileKeys, keys - start);
+            Score(scratch, start, count);
+            for (var row = 0; row < Rows; row++) Softmax(scratch, row, start, count);
+            AddValues(scratch, start, count);
+        }
+
+        for (var row = 0; row < Rows; row++)
+            Finish(scratch, row, output, sinks);
+    }
+
+    private void Begin(AttentionScratch scratch, FloatMatrix queries)
+    {
+        var size = pool.Layout.KeySize;
+        for (var row = 0; row < Rows; row++)
+        {
+            var from = queries.RowStart(firstRow + row / sharing) + (kvHead * sharing + row % sharing) * size;
+            var to = scratch.Queries + row * scratch.QueryStride;
+            for (var i = 0; i < size; i++) to[i] = from[i] * shape.Scale;
+            new Span<float>(scratch.Sums + row * scratch.SumStride, pool.Layout.ValueGroups * 16).Clear();
+            new Span<float>(scratch.Weights + row * 16, 16).Clear();
+            scratch.Largest[row] = float.NegativeInfinity;
+        }
+    }
+
+    private void Score(AttentionScratch scratch, int start, int count)
+    {
+        var arguments = new KernelArguments
+        {
+            XStride = scratch.QueryStride * 4, OutputStride = scratch.ScoreStride * 4,
+            Steps = pool.Layout.KeySize, Groups = 1, Mask = 0xFFFF, OutputGroupStride = 64,
+        };
+        var kernels = KernelCatalog.Current;
+        var form = Form;
+        for (var key = 0; key < count; key += KvLayout.BlockTokens)
+            for (var row = 0; row < Rows;)
+            {
+                var tile = MatrixProduct.Tile(Rows - row, kernels.MaxTokens);
+                arguments.Group = pool.KeyHead(_blocks[(start + key) / KvLayout.BlockTokens], kvHead);
+                arguments.X = (byte*)(scratch.Queries + row * scratch.QueryStride);
+                arguments.Output = scratch.Scores + row * scratch.ScoreStride + key;
+                kernels.Multiply(form, &arguments, tile);
+                row += tile;
+            }
+    }
+
+    private void Softmax(AttentionScratch scratch, int row, int start, int count)
+    {
+        var scores = scratch.Scores + row * scratch.ScoreStride;
+        var own = position + row / sharing;
+        var lowest = shape.Window > 0 ? own - shape.Window + 1 : 0;
+        var most = Vector256.Create(float.NegativeInfinity);
+        var padded = (count + 15) & ~15;
+        for (var i = 0; i < padded; i += 8)
+        {
+            var score = Vector256.Load(scores + i);
+            if (shape.SoftCap > 0) score = VectorMath.Tanh(score / Vector256.Create(shape.SoftCap)) * Vector256.Create(shape.SoftCap);
+            var key = Vector256.Create(start + i) + Vector256<int>.Indices;
+            var seen = Vector256.LessThanOrEqual(key, Vector256.Create(own)) & Vector256.GreaterThanOrEqual(key, Vector256.Create(lowest));
+            score = Vector256.ConditionalSelect(seen.AsSingle(), score, Vector256.Create(float.NegativeInfinity));
+            score.Store(scores + i);
+            most = Vector256.Max(most, score);
+        }
+
+        var largest = scratch.Largest[row];
+        for (var i = 0; i < 8; i++) largest = MathF.Max(largest, most[i]);
+        // A row that has seen no key yet keeps sums of zero; its scores are all −∞, whatever is subtracted.
+        var origin = float.IsNegativeInfinity(largest) ? 0 : largest;
+        var shrink = VectorMath.Exp(Vector256.Create(scratch.Largest[row] - origin));
+        scratch.Largest[row] = largest;
+        var weights = scratch.Weights + row * 16;
+        var (low, high) = (Vector256.Load(weights) * shrink, Vector256.Load(weights + 8) * shrink);
+        for (var i = 0; i < padded; i += 16)
+        {
+            var a = VectorMath.Exp(Vector256.Load(scores + i) - Vector256.Create(origin));
+            var b = VectorMath.Exp(Vector256.Load(scores + i + 8) - Vector256.Create(origin));
+            a.Store(scores + i);
+            b.Store(scores + i + 8);
+            (low, high) = (low + a, high + b);
+        }
+
+        low.Store(weights);
+        high.Store(weights + 8);
+        var sums = scratch.Sums + row * scratch.SumStride;
+        for (var i = 0; i < pool.Layout.ValueGroups * 16; i += 8) (Vector256.Load(sums + i) * shrink).Store(sums + i);
+    }
+
+    private void AddValues(AttentionScratch scratch, int start, int count)
+    {
+        var layout = pool.Layout;
+        var arguments = new KernelArguments
+        {
+            GroupBytes = 16L * KvLayout.BlockTokens * layout.ElementBytes,
+            XStride = scratch.ScoreStride * 4, OutputStride = scratch.SumStride * 4,
+            Mask = 0xFFFF, OutputGroupStride = 64,
+        };
+        var kernels = KernelCatalog.Current;
+        var form = Form;
+        for (var key = 0; key < count; key += KvLayout.BlockTokens)
+            for (var row = 0; row < Rows;)
+            {
+                var tile = MatrixProduct.Tile(Rows - row, kernels.MaxTokens);
+                arguments.Group = pool.ValueHead(_blocks[(start + key) / KvLayout.BlockTokens], kvHead);
+                arguments.Groups = layout.ValueGroups;
+                // Keys after the last are not read: their place may hold anything.
+                arguments.Steps = Math.Min(KvLayout.BlockTokens, count - key);
+                arguments.X = (byte*)(scratch.Scores + row * scratch.ScoreStride + key);
+                arguments.Output = scratch.Sums + row * scratch.SumStride;
+                kernels.MultiplyAdd(form, &arguments, tile);
+                row += tile;
+            }
+    }
+
+    private void Finish(AttentionScratch scratch, int row, FloatMatrix output, ReadOnlySpan<float> sinks)
+    {
+        var head = kvHead * sharing + row % sharing;
+        var weights = scratch.Weights + row * 16;
+        var total = Vector256.Sum(Vector256.Load(weights) + Vector256.Load(weights + 8));
+        var factor = 1f;
+        if (!sinks.IsEmpty)
+        {
+            var largest = MathF.Max(scratch.Largest[row], sinks[head]);
+            factor = MathF.Exp(scratch.Largest[row] - largest);
+            total = total * factor + MathF.Exp(sinks[head] - largest);
+        }
+
+        var size = pool.Layout.ValueSize;
+        var to = output.RowStart(firstRow + row / sharing) + head * size;
+        var from = scratch.Sums + row * scratch.SumStride;
+        var inverse = factor / total;
+        for (var i = 0; i < size; i++) to[i] = from[i] * inverse;
+    }
+
+    private PackedForm Form => PackedForm.Of(pool.Layout.Format == KvFormat.F16 ? WeightFormat.F16 : WeightFormat.F32);
+}

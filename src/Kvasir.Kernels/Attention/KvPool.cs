@@ -1,0 +1,97 @@
+namespace Kvasir.Kernels;
+
+/// <summary>How keys and values are stored.</summary>
+public enum KvFormat
+{
+    /// <summary>16-bit IEEE float.</summary>
+    F16,
+    /// <summary>32-bit IEEE float.</summary>
+    F32,
+}
+
+/// <summary>Shape of a layer's KV blocks of 16 tokens. Keys and values lie apart, each head by itself.</summary>
+/// <param name="KvHeads">Key/value heads.</param>
+/// <param name="KeySize">Values per key head.</param>
+/// <param name="ValueSize">Values per value head.</param>
+/// <param name="Format">Storage of both.</param>
+public sealed record KvLayout(int KvHeads, int KeySize, int ValueSize, KvFormat Format)
+{
+    /// <summary>Tokens per block.</summary>
+    public const int BlockTokens = 16;
+
+    /// <summary>Bytes of the keys of a block: [heads][key size][16 tokens].</summary>
+    public long KeyBlockBytes => KvHeads * KeyHeadBytes;
+
+    /// <summary>Bytes of the values of a block: [heads][value size / 16][16 tokens][16 values], value size rounded up to 16.</summary>
+    public long ValueBlockBytes => KvHeads * ValueHeadBytes;
+
+    internal int ElementBytes => Format == KvFormat.F16 ? 2 : 4;
+
+    internal int ValueGroups => (ValueSize + 15) / 16;
+
+    internal long KeyHeadBytes => (long)KeySize * BlockTokens * ElementBytes;
+
+    internal long ValueHeadBytes => (long)ValueGroups * 16 * BlockTokens * ElementBytes;
+}
+
+/// <summary>The KV blocks of one layer, in memory of the caller's that starts zeroed.</summary>
+public sealed unsafe class KvPool
+{
+    private readonly byte* _keys;
+    private readonly byte* _values;
+
+    /// <param name="layout">Shape of a block.</param>
+    /// <param name="blocks">Number of blocks.</param>
+    /// <param name="keys">At least <paramref name="blocks"/> · <see cref="KvLayout.KeyBlockBytes"/>.</param>
+    /// <param name="values">At least <paramref name="blocks"/> · <see cref="KvLayout.ValueBlockBytes"/>.</param>
+    public KvPool(KvLayout layout, int blocks, NativeSlice keys, NativeSlice values)
+    {
+        if (keys.Bytes < blocks * layout.KeyBlockBytes || values.Bytes < blocks * layout.ValueBlockBytes)
+            throw new ArgumentException($"{blocks} blocks need {blocks * layout.KeyBlockBytes} + {blocks * layout.ValueBlockBytes} bytes, not {keys.Bytes} + {values.Bytes}.");
+        (Layout, Blocks) = (layout, blocks);
+        _keys = keys.Start;
+        _values = values.Start;
+    }
+
+    /// <summary>Shape of a block.</summary>
+    public KvLayout Layout { get; }
+
+    /// <summary>Number of blocks.</summary>
+    public int Blocks { get; }
+
+    /// <summary>Stores keys and values of a step's tokens. Every worker calls it; tokens are split evenly; a barrier must follow.</summary>
+    /// <param name="worker">The calling worker.</param>
+    /// <param name="keys">[tokens, heads · key size].</param>
+    /// <param name="values">[tokens, heads · value size].</param>
+    /// <param name="slots">Per token: block · 16 + place in the block.</param>
+    public void Write(Worker worker, FloatMatrix keys, FloatMatrix values, ReadOnlySpan<int> slots)
+    {
+        keys.RequireShape(slots.Length, Layout.KvHeads * Layout.KeySize, nameof(keys));
+        values.RequireShape(slots.Length, Layout.KvHeads * Layout.ValueSize, nameof(values));
+        var (first, count) = worker.Share(slots.Length);
+        for (var token = first; token < first + count; token++)
+        {
+            var (block, place) = (slots[token] / KvLayout.BlockTokens, slots[token] % KvLayout.BlockTokens);
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)block, (uint)Blocks, nameof(slots));
+            for (var head = 0; head < Layout.KvHeads; head++)
+            {
+                Put(KeyHead(block, head), place, keys.RowStart(token) + head * Layout.KeySize, Layout.KeySize, isKey: true);
+                Put(ValueHead(block, head), place, values.RowStart(token) + head * Layout.ValueSize, Layout.ValueSize, isKey: false);
+            }
+        }
+    }
+
+    internal byte* KeyHead(int block, int head) => _keys + block * Layout.KeyBlockBytes + head * Layout.KeyHeadBytes;
+
+    internal byte* ValueHead(int block, int head) => _values + block * Layout.ValueBlockBytes + head * Layout.ValueHeadBytes;
+
+    private void Put(byte* head, int place, float* from, int count, bool isKey)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            var at = isKey ? i * 16 + place : (i / 16 * 16 + place) * 16 + i % 16;
+            if (Layout.Format == KvFormat.F32) ((float*)head)[at] = from[i];
+            else ((Half*)head)[at] = (Half)from[i];
+        }
+    }
+}
