@@ -1,0 +1,151 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
+
+namespace Kvasir.Protocol.OpenAi;
+
+/// <summary>
+/// What completions and chat completions share: how tokens are chosen and when to stop. Null where the request is silent,
+/// so that the model's own defaults can apply. Fields beyond OpenAI's (top_k, min_p, typical_p, repetition_penalty,
+/// stop_token_ids, ignore_eos …) carry the names that vLLM gave them.
+/// </summary>
+public sealed record SamplingFields
+{
+    /// <summary>Most stop strings in one request.</summary>
+    public const int MaxStops = 16;
+    /// <summary>Most answers to one prompt.</summary>
+    public const int MaxChoices = 128;
+
+    /// <summary>0 … 2; 0 is greedy.</summary>
+    public double? Temperature { get; init; }
+    /// <summary>Above 0 … 1.</summary>
+    public double? TopP { get; init; }
+    /// <summary>Tokens to choose from; 0 or −1 for all.</summary>
+    public int? TopK { get; init; }
+    /// <summary>0 … 1.</summary>
+    public double? MinP { get; init; }
+    /// <summary>Above 0 … 1.</summary>
+    public double? TypicalP { get; init; }
+    /// <summary>Above 0 … 10, 1 for none.</summary>
+    public double? RepetitionPenalty { get; init; }
+    /// <summary>−2 … 2.</summary>
+    public double? PresencePenalty { get; init; }
+    /// <summary>−2 … 2.</summary>
+    public double? FrequencyPenalty { get; init; }
+    /// <summary>Token id → −100 … 100.</summary>
+    public ImmutableDictionary<int, float> LogitBias { get; init; } = ImmutableDictionary<int, float>.Empty;
+    /// <summary>Same seed, same text.</summary>
+    public long? Seed { get; init; }
+    /// <summary>Texts that end an answer.</summary>
+    public ImmutableArray<string> Stop { get; init; } = [];
+    /// <summary>Tokens that end an answer.</summary>
+    public ImmutableArray<int> StopTokenIds { get; init; } = [];
+    /// <summary>Whether the answer shows the stop text that ended it.</summary>
+    public bool IncludeStop { get; init; }
+    /// <summary>Whether the end-of-text token is an ordinary one.</summary>
+    public bool IgnoreEos { get; init; }
+    /// <summary>Most tokens of the answer.</summary>
+    public int? MaxTokens { get; init; }
+    /// <summary>Answers to one prompt.</summary>
+    public int N { get; init; } = 1;
+    /// <summary>Whether special tokens are left out of the text.</summary>
+    public bool SkipSpecialTokens { get; init; } = true;
+    /// <summary>Whether to send the answer as it is made.</summary>
+    public bool Stream { get; init; }
+    /// <summary>Whether a stream ends with the usage.</summary>
+    public bool IncludeUsage { get; init; }
+
+    /// <summary>Reads the shared fields.</summary>
+    public static SamplingFields Read(JsonFields fields)
+    {
+        var stream = fields.Flag("stream") ?? false;
+        var sampling = new SamplingFields
+        {
+            Temperature = fields.Number("temperature", 0, 2),
+            TopP = Positive(fields, "top_p", 1),
+            TopK = (int?)fields.Integer("top_k", -1, int.MaxValue),
+            MinP = fields.Number("min_p", 0, 1),
+            TypicalP = Positive(fields, "typical_p", 1),
+            RepetitionPenalty = Positive(fields, "repetition_penalty", 10),
+            PresencePenalty = fields.Number("presence_penalty", -2, 2),
+            FrequencyPenalty = fields.Number("frequency_penalty", -2, 2),
+            LogitBias = ReadBias(fields),
+            Seed = fields.Integer("seed", long.MinValue, long.MaxValue),
+            Stop = ReadStop(fields),
+            StopTokenIds = [.. ReadIds(fields, "stop_token_ids") ?? []],
+            IncludeStop = fields.Flag("include_stop_str_in_output") ?? false,
+            IgnoreEos = fields.Flag("ignore_eos") ?? false,
+            MaxTokens = (int?)(fields.Integer("max_completion_tokens", 1, int.MaxValue) ?? fields.Integer("max_tokens", 1, int.MaxValue)),
+            N = (int)(fields.Integer("n", 1, MaxChoices) ?? 1),
+            SkipSpecialTokens = fields.Flag("skip_special_tokens") ?? true,
+            Stream = stream,
+            IncludeUsage = fields.Object("stream_options")?.Flag("include_usage") ?? false,
+        };
+        if (!stream && fields.Has("stream_options"))
+            fields.Fail(FailureKind.InvalidValue, "Invalid 'stream_options': it is only allowed when 'stream' is true.", "stream_options");
+        return sampling;
+    }
+
+    /// <summary>An array of token ids, or null where the field is absent.</summary>
+    public static List<int>? ReadIds(JsonFields fields, string name)
+    {
+        if (fields.Elements(name) is not { } elements) return null;
+        var ids = new List<int>(elements.Count);
+        foreach (var (value, path) in elements)
+            if (fields.IntegerOf(value, path, 0, int.MaxValue) is { } id) ids.Add((int)id);
+        return ids;
+    }
+
+    private static double? Positive(JsonFields fields, string name, double maximum)
+    {
+        if (fields.Number(name, 0, maximum) is not { } value) return null;
+        if (value > 0) return value;
+        fields.Fail(FailureKind.InvalidValue, $"Invalid '{name}': 0 is not above 0 and at most {maximum.ToString(CultureInfo.InvariantCulture)}.", name);
+        return null;
+    }
+
+    private static ImmutableArray<string> ReadStop(JsonFields fields)
+    {
+        if (fields.Raw("stop") is not { } stop) return [];
+        if (stop.ValueKind == JsonValueKind.String) return NonEmpty(fields, [(stop, "stop")]);
+        if (stop.ValueKind != JsonValueKind.Array)
+        {
+            fields.WrongType<int>("stop", "a string or an array of strings", stop);
+            return [];
+        }
+        var elements = fields.Elements("stop")!;
+        if (elements.Count <= MaxStops) return NonEmpty(fields, elements);
+        fields.Fail(FailureKind.InvalidValue, $"Invalid 'stop': {elements.Count} strings are more than the {MaxStops} allowed.", "stop");
+        return [];
+    }
+
+    private static ImmutableArray<string> NonEmpty(JsonFields fields, IReadOnlyList<(JsonElement Value, string Path)> elements)
+    {
+        var stops = ImmutableArray.CreateBuilder<string>();
+        foreach (var (value, path) in elements)
+        {
+            if (fields.TextOf(value, path) is not { } text) continue;
+            if (text.Length is > 0 and <= 1024) stops.Add(text);
+            else fields.Fail(FailureKind.InvalidValue, $"Invalid '{path}': {text.Length} characters are not between 1 and 1024.", path);
+        }
+        return stops.ToImmutable();
+    }
+
+    private static ImmutableDictionary<int, float> ReadBias(JsonFields fields)
+    {
+        if (fields.Object("logit_bias") is not { } bias) return ImmutableDictionary<int, float>.Empty;
+        var map = ImmutableDictionary.CreateBuilder<int, float>();
+        foreach (var (name, value, path) in bias.Members())
+        {
+            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var id))
+                fields.Fail(FailureKind.InvalidValue, $"Invalid '{path}': '{name}' is not a token id.", path);
+            else if (value.ValueKind != JsonValueKind.Number)
+                fields.WrongType<int>(path, "a number", value);
+            else if (!value.TryGetDouble(out var number) || number is not (>= -100 and <= 100))
+                fields.Fail(FailureKind.InvalidValue, $"Invalid '{path}': the bias is not between -100 and 100.", path);
+            else
+                map[id] = (float)number;
+        }
+        return map.ToImmutable();
+    }
+}
