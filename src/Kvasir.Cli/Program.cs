@@ -1,4 +1,10 @@
 using System.CommandLine;
+using Kvasir.Cli;
+using Kvasir.Cli.Commands;
 
-var root = new RootCommand("Serve language models inside a memory budget, and know where every byte goes.");
-return await root.Parse(args).InvokeAsync();
+var root = new RootCommand("Serve language models inside a memory budget, and know where every byte goes.")
+{
+    TokenizeCommand.Create(),
+    DetokenizeCommand.Create(),
+};
+return await CommandRunner.RunAsync(root, args);

@@ -1,0 +1,28 @@
+using Kvasir.Checkpoints;
+
+namespace Kvasir.Cli;
+
+/// <summary>Finds the model that comes with Kvasir.</summary>
+public static class DemoModel
+{
+    /// <summary>The environment variable that names another one.</summary>
+    public const string Variable = "KVASIR_DEMO";
+
+    /// <summary>The file or folder to use when none is named; an error says how to name one.</summary>
+    public static string Path => Find() ?? throw new CheckpointException(
+        $"No model was named, and the demo model (models/demo) was not found above {AppContext.BaseDirectory}. Name a model file, or set {Variable}.");
+
+    /// <summary>The demo model, or null where there is none.</summary>
+    public static string? Find()
+    {
+        if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } named) return named;
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            var demo = System.IO.Path.Combine(folder.FullName, "models", "demo");
+            if (!Directory.Exists(demo)) continue;
+            return Directory.EnumerateFiles(demo, "*.gguf").Order(StringComparer.Ordinal).FirstOrDefault()
+                ?? (File.Exists(System.IO.Path.Combine(demo, "config.json")) ? demo : null);
+        }
+        return null;
+    }
+}

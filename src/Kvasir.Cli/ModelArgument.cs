@@ -1,0 +1,19 @@
+using System.CommandLine;
+
+namespace Kvasir.Cli;
+
+/// <summary>The MODEL that most commands take.</summary>
+public static class ModelArgument
+{
+    private const string Forms = "A GGUF file, a Hugging Face folder, or hf:org/name[/file.gguf]";
+
+    /// <summary>A model that must be named.</summary>
+    public static Argument<string> Required() => new("MODEL") { Description = $"{Forms}." };
+
+    /// <summary>A model that may be left out: the demo model then.</summary>
+    public static Argument<string?> Optional() => new("MODEL")
+    {
+        Description = $"{Forms}; without it, the demo model.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+}
