@@ -123,12 +123,12 @@ internal sealed record PreTokenizer
             Splitters =
             [
                 Pattern(@"[\r\n]"), Pattern($@"\s?[{PreTokenizerData.CasedLetters}]+"), Pattern(@"\s?[!-/:-~！-／：-～‘-‟\u3001-\u3002]+"),
-                new TrailingSpaceSplitter(), Pattern(@"[一-龥\u0800-一가-\uD7FF]+"), Pattern(@"\p{N}+"),
+                new TrailingSpaceSplitter(), Pattern(@"[一-龥\u0800-一가-\uD7FF&&[^\s]]+"), Pattern(@"\p{N}+"),
             ],
         });
         add("deepseek-coder", () => new PreTokenizer
         {
-            Splitters = [Pattern(@"[\r\n]"), Pattern(@"\s?\p{L}+"), Pattern(@"\s?\p{P}+"), Pattern(@"[一-龥\u0800-一가-\uD7FF]+"), Pattern(@"\p{N}")],
+            Splitters = [Pattern(@"[\r\n]"), Pattern(@"\s?\p{L}+"), Pattern(@"\s?\p{P}+"), Pattern(@"[一-龥\u0800-一가-\uD7FF&&[^\s]]+"), Pattern(@"\p{N}")],
         });
         add("deepseek-v3 hunyuan-dense joyai-llm",
             () => new PreTokenizer { Splitters = [Pattern(@"\p{N}{1,3}"), Pattern("[一-龥぀-ゟ゠-ヿ]+"), Pattern(PunctuatedWord)] });
