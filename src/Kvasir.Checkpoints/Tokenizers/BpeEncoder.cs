@@ -7,7 +7,7 @@ namespace Kvasir.Checkpoints.Tokenizers;
 internal sealed class BpeEncoder(BpeModel model, WordSplitter[] splitters, bool marksSpaces) : TextEncoder
 {
     /// <inheritdoc/>
-    public override void Encode(ReadOnlySpan<byte> text, bool first, List<int> output)
+    public override void Encode(ReadOnlySpan<byte> text, bool atStart, List<int> output)
     {
         var scratch = model.Rent();
         Split(marksSpaces ? SpaceMark.Escape(text, spaceBefore: false) : text, 0, scratch, output);

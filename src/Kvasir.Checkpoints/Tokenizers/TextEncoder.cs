@@ -5,7 +5,7 @@ internal abstract class TextEncoder
 {
     /// <summary>Appends the tokens of a text.</summary>
     /// <param name="text">Valid UTF-8, not empty.</param>
-    /// <param name="first">Whether nothing or a special token stands before it.</param>
+    /// <param name="atStart">Whether nothing stands before it, not even a special token.</param>
     /// <param name="output">Token ids.</param>
-    public abstract void Encode(ReadOnlySpan<byte> text, bool first, List<int> output);
+    public abstract void Encode(ReadOnlySpan<byte> text, bool atStart, List<int> output);
 }

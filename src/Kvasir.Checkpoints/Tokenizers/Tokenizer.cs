@@ -124,17 +124,12 @@ public sealed partial class Tokenizer
         var finder = parseSpecial ? _parts.AllSpecial : _parts.UserDefined;
         var segments = new List<TextSegment>();
         finder.Split(text, segments);
-        bool first = true;
         foreach (var segment in segments)
         {
-            first = first || segment.Token >= 0;
             if (segment.Token >= 0)
-            {
                 output.Add(segment.Token);
-                continue;
-            }
-            _parts.Encoder.Encode(text[segment.Start..segment.End], first, output);
-            first = false;
+            else
+                _parts.Encoder.Encode(text[segment.Start..segment.End], segment.Start == 0, output);
         }
     }
 

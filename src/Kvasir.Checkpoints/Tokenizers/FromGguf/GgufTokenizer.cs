@@ -70,7 +70,7 @@ internal static class GgufTokenizer
         byte[]? map = source.CharacterMap();
         // What counts as user-defined here is the file's word, before well-known texts change kinds.
         var userDefined = new ByteTrie(Enumerable.Range(0, vocabulary.Size).Where(id => vocabulary.Kinds[id] == TokenKind.UserDefined).Select(id => (Encoding.UTF8.GetBytes(vocabulary.Texts[id]), id)));
-        var model = new UnigramModel(vocabulary, ids.Unknown);
+        var model = new UnigramModel(vocabulary, vocabulary.Texts, ids.Unknown);
         return Finish(source, ids, source.Flag("add_bos_token", false), source.Flag("add_eos_token", true)) with
         {
             Kind = "unigram",
@@ -107,8 +107,8 @@ internal static class GgufTokenizer
             Vocabulary = vocabulary,
             Ids = ids,
             Encoder = null!,
-            UserDefined = new SpecialTokenFinder(vocabulary, TokenKind.UserDefined),
-            AllSpecial = new SpecialTokenFinder(vocabulary, TokenKind.UserDefined, TokenKind.Control, TokenKind.Unknown),
+            UserDefined = new LongestFirstFinder(vocabulary, TokenKind.UserDefined),
+            AllSpecial = new LongestFirstFinder(vocabulary, TokenKind.UserDefined, TokenKind.Control, TokenKind.Unknown),
             Prefix = addsBos && ids.Bos >= 0 ? [ids.Bos] : [],
             Suffix = addsEos && ids.Eos >= 0 ? [ids.Eos] : [],
             EndOfGeneration = ends,

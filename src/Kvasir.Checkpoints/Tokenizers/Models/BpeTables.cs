@@ -12,16 +12,16 @@ internal sealed class BpeTables
     private readonly int _vocabularySize;
 
     /// <summary>Builds the tables.</summary>
-    /// <param name="texts">Token texts by id, as the checkpoint spells them.</param>
+    /// <param name="texts">Token texts by id, as the checkpoint spells them; null for a token that no word becomes.</param>
     /// <param name="merges">Pairs by rank, spelled like the tokens.</param>
     /// <param name="fromBytes">Whether texts are spelled in the byte alphabet, and words start as bytes rather than characters.</param>
-    public BpeTables(IReadOnlyList<string> texts, IReadOnlyList<(string Left, string Right)> merges, bool fromBytes)
+    public BpeTables(IReadOnlyList<string?> texts, IReadOnlyList<(string Left, string Right)> merges, bool fromBytes)
     {
         _fromBytes = fromBytes;
         _vocabularySize = texts.Count;
         Pieces = new ByteStringTable(texts.Count + 256 + 3 * merges.Count, texts.Count * 8);
         for (int id = 0; id < texts.Count; id++)
-            if (Spell(texts[id]) is { } bytes)
+            if (texts[id] is { } text && Spell(text) is { } bytes)
                 Pieces.TryAdd(bytes, id);
         int next = texts.Count;
         if (fromBytes)

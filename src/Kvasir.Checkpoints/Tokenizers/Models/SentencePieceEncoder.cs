@@ -35,9 +35,9 @@ internal sealed class SentencePieceEncoder : TextEncoder
     }
 
     /// <inheritdoc/>
-    public override void Encode(ReadOnlySpan<byte> text, bool first, List<int> output)
+    public override void Encode(ReadOnlySpan<byte> text, bool atStart, List<int> output)
     {
-        byte[] escaped = SpaceMark.Escape(text, spaceBefore: _spaceBefore && first);
+        byte[] escaped = SpaceMark.Escape(text, spaceBefore: _spaceBefore);
         new Merge(this, escaped).Run(output);
     }
 

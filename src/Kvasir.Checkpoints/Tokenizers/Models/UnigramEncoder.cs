@@ -4,7 +4,7 @@ namespace Kvasir.Checkpoints.Tokenizers.Models;
 internal sealed class UnigramEncoder(UnigramModel model, CharacterMap? map, ByteTrie userDefined, UnigramSpaces spaces) : TextEncoder
 {
     /// <inheritdoc/>
-    public override void Encode(ReadOnlySpan<byte> text, bool first, List<int> output) => model.Encode(Normalize(text), output);
+    public override void Encode(ReadOnlySpan<byte> text, bool atStart, List<int> output) => model.Encode(Normalize(text), output);
 
     private byte[] Normalize(ReadOnlySpan<byte> text)
     {

@@ -18,9 +18,10 @@ internal sealed class UnigramModel
 
     /// <summary>Builds the model.</summary>
     /// <param name="vocabulary">Tokens with log probabilities.</param>
+    /// <param name="texts">What each token stands for; null for one that no text becomes.</param>
     /// <param name="unknown">The token for what is not covered.</param>
     /// <param name="byteTokens">Tokens by byte that spell what is not covered; null where the model has none.</param>
-    public UnigramModel(Vocabulary vocabulary, int unknown, int[]? byteTokens = null)
+    public UnigramModel(Vocabulary vocabulary, IReadOnlyList<string?> texts, int unknown, int[]? byteTokens = null)
     {
         _vocabulary = vocabulary;
         _unknown = unknown;
@@ -32,8 +33,8 @@ internal sealed class UnigramModel
             var kind = vocabulary.Kinds[id];
             if (kind == TokenKind.Normal)
                 lowest = Math.Min(lowest, vocabulary.Scores[id]);
-            if (kind is TokenKind.Normal or TokenKind.UserDefined or TokenKind.Unused)
-                entries.Add((Encoding.UTF8.GetBytes(vocabulary.Texts[id]), id));
+            if (kind is TokenKind.Normal or TokenKind.UserDefined or TokenKind.Unused && texts[id] is { } text)
+                entries.Add((Encoding.UTF8.GetBytes(text), id));
         }
         _tokens = new ByteTrie(entries);
         _unknownScore = lowest - UnknownPenalty;
@@ -93,7 +94,7 @@ internal sealed class UnigramModel
                 for (int i = end - 1; i >= best[end].Start; i--)
                     output.Add(_byteTokens[text[i]]);
             }
-            else if (!(unknown && afterUnknown))
+            else if (token >= 0 && !(unknown && afterUnknown))
             {
                 output.Add(token);
             }

@@ -13,7 +13,7 @@ internal sealed class WordPieceEncoder(WordPieceModel model, bool lowercase, boo
     private const int DottedCapitalI = 'i';
 
     /// <inheritdoc/>
-    public override void Encode(ReadOnlySpan<byte> text, bool first, List<int> output)
+    public override void Encode(ReadOnlySpan<byte> text, bool atStart, List<int> output)
     {
         var word = new List<byte>();
         var decomposed = new List<int>();
@@ -70,8 +70,9 @@ internal sealed class WordPieceEncoder(WordPieceModel model, bool lowercase, boo
         word.AddRange(bytes[..length]);
     }
 
+    /// <summary>Whether a character is a word of its own, as an ideograph.</summary>
     // The blocks of the original BERT, with its converters' slip: 2B920 where 2B820 was meant.
-    private static bool IsIdeograph(int c) =>
+    public static bool IsIdeograph(int c) =>
         c is (>= 0x4E00 and <= 0x9FFF) or (>= 0x3400 and <= 0x4DBF) or (>= 0x20000 and <= 0x2A6DF) or (>= 0x2A700 and <= 0x2B73F)
             or (>= 0x2B740 and <= 0x2B81F) or (>= 0x2B920 and <= 0x2CEAF) or (>= 0xF900 and <= 0xFAFF) or (>= 0x2F800 and <= 0x2FA1F);
 }
