@@ -1,6 +1,7 @@
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
+using Kvasir.Kernels.Generated;
 
 namespace Kvasir.Kernels;
 
@@ -43,6 +44,7 @@ public static class KernelCatalog
 
     private static (Func<MatrixKernels>, KernelStrategy)[] Build() =>
     [
+        GeneratedRow(),
         Row<AvxVnniDot>(AvxVnni.IsSupported, "256-bit VNNI: four int8 products per lane and instruction"),
         Row<Avx512Dot>(Avx512BW.IsSupported, "512-bit int8 products in two instructions"),
         Row<Avx2Dot>(Avx2.IsSupported && Fma.IsSupported, "256-bit int8 products in two instructions"),
@@ -50,6 +52,14 @@ public static class KernelCatalog
         Row<NeonWideningDot>(AdvSimd.Arm64.IsSupported, "Arm without dot product: widening products"),
         Row<ScalarDot>(true, "the definition; runs everywhere"),
     ];
+
+    private static (Func<MatrixKernels>, KernelStrategy) GeneratedRow()
+    {
+        var obstacle = GeneratedKernels.Obstacle();
+        var bfloat16 = obstacle is null && GeneratedKernels.DetectBFloat16();
+        var reason = $"machine code made at start: 512-bit VNNI, F16 conversion{(bfloat16 ? ", BF16 products" : "")}";
+        return (() => new GeneratedKernels(bfloat16), new KernelStrategy(GeneratedKernels.StrategyName, obstacle is null, obstacle ?? reason));
+    }
 
     private static (Func<MatrixKernels>, KernelStrategy) Row<TDot>(bool available, string reason) where TDot : struct, IBlockDot =>
         (static () => new PortableKernels<TDot>(),
