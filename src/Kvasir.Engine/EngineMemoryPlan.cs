@@ -1,0 +1,96 @@
+using System.Collections.Immutable;
+using Kvasir.Checkpoints;
+using Kvasir.Engine.KvCache;
+using Kvasir.Engine.Model;
+using Kvasir.Engine.Sampling;
+using Kvasir.Kernels;
+
+namespace Kvasir.Engine;
+
+/// <summary>
+/// What the engine will take, to the byte, before it takes it: pure arithmetic over a checkpoint's headers and the
+/// options. The engine reserves exactly these lines in its <see cref="MemoryLedger"/>.
+/// </summary>
+public sealed record EngineMemoryPlan
+{
+    internal const string WeightsLine = "weights", ActivationsLine = "activations", SamplerLine = "sampling", KvLine = "kv/device";
+
+    /// <summary>Rows of logits computed at a time.</summary>
+    internal const int LogitRows = 32;
+
+    /// <summary>Lines of the ledger.</summary>
+    public required ImmutableArray<LedgerLine> Lines { get; init; }
+    /// <summary>Blocks of 16 tokens in the KV cache.</summary>
+    public required int KvBlocks { get; init; }
+    /// <summary>Bytes that one token's keys and values take in all layers.</summary>
+    public required long KvBytesPerToken { get; init; }
+    /// <summary>Most tokens of one sequence.</summary>
+    public required int ContextTokens { get; init; }
+    /// <summary>Tokens of the largest step.</summary>
+    public required int StepTokens { get; init; }
+
+    /// <summary>Sum of all lines.</summary>
+    public long TotalBytes => Lines.Sum(line => line.Bytes);
+
+    /// <summary>Plans an engine.</summary>
+    /// <param name="spec">The model.</param>
+    /// <param name="tensors">Where its weights are.</param>
+    /// <param name="options">How it shall run.</param>
+    /// <param name="budgetBytes">What the ledger may hold.</param>
+    /// <exception cref="MemoryBudgetException">Weights, activations and the smallest useful KV cache do not fit.</exception>
+    /// <exception cref="CheckpointException">The model has layers that this engine cannot run.</exception>
+    public static EngineMemoryPlan For(ModelSpec spec, ModelTensors tensors, EngineOptions options, long budgetBytes)
+    {
+        if (options.Problem() is { } problem) throw new ArgumentException(problem, nameof(options));
+        RequireRunnable(spec);
+        var stepTokens = options.ChunkTokens + options.MaxSequences;
+        var weights = options.Mapped ? 0 : WeightLoader.ArenaBytes(tensors);
+        var activations = DecoderBuffers.Bytes(spec, stepTokens, LogitRows) + RopeTables.Bytes(spec, stepTokens);
+        var sampler = Sampler.Bytes(spec.VocabularySize);
+        var blockBytes = spec.Layers.Sum(layer => BlockBytes((AttentionSpec)layer.Mixer, options.KvFormat));
+        var context = options.ContextTokens ?? spec.ContextLength;
+        var left = budgetBytes - weights - activations - sampler;
+        var wanted = options.KvTokens is { } tokens ? BlockTable.BlocksFor(tokens) : (long)options.MaxSequences * BlockTable.BlocksFor(context);
+        var affordable = Math.Max(0, left) / blockBytes;
+        var least = options.KvTokens is not null ? wanted : Math.Min(wanted, BlockTable.BlocksFor(Math.Min(context, 512)));
+        if (affordable < least)
+            throw new MemoryBudgetException("The engine", weights + activations + sampler + least * blockBytes, budgetBytes,
+                $"Weights take {new ByteSize(weights)}, activations {new ByteSize(activations)}, the KV cache {new ByteSize(least * blockBytes)} for {least * BlockTable.BlockTokens} tokens. "
+                + "Raise --memory, take a smaller quantization, or lower --context, --max-seqs or --chunk.");
+        var blocks = (int)Math.Min(Math.Min(wanted, affordable), int.MaxValue / BlockTable.BlockTokens);
+        return new EngineMemoryPlan
+        {
+            Lines = [new(ActivationsLine, activations), new(KvLine, blocks * blockBytes), new(SamplerLine, sampler), .. weights > 0 ? [new LedgerLine(WeightsLine, weights)] : ImmutableArray<LedgerLine>.Empty],
+            KvBlocks = blocks,
+            KvBytesPerToken = blockBytes / BlockTable.BlockTokens,
+            ContextTokens = (int)Math.Min(context, (long)blocks * BlockTable.BlockTokens),
+            StepTokens = stepTokens,
+        };
+    }
+
+    internal static KvLayout Layout(AttentionSpec attention, KvFormat format) =>
+        new(attention.KeyValueHeads, attention.HeadSize, attention.ValueHeadSize, format);
+
+    private static long BlockBytes(AttentionSpec attention, KvFormat format)
+    {
+        var layout = Layout(attention, format);
+        return layout.KeyBlockBytes + layout.ValueBlockBytes;
+    }
+
+    private static void RequireRunnable(ModelSpec spec)
+    {
+        for (var i = 0; i < spec.Layers.Length; i++)
+        {
+            var layer = spec.Layers[i];
+            var reason = layer.Mixer is not AttentionSpec attention ? $"a {layer.Mixer.GetType().Name}"
+                : attention.ChunkSize is not null ? "chunked attention"
+                : attention.SharesKeyValuesOfLayer is not null ? "keys and values shared between layers"
+                : attention.Sinks ? "attention sinks"
+                : layer.FeedForward is not DenseFeedForwardSpec { Gated: true } ? "a feed-forward network that is not dense and gated"
+                : layer.Parallel ? "parallel attention and feed-forward"
+                : null;
+            if (reason is not null)
+                throw new CheckpointException($"Layer {i} of \"{spec.Architecture}\" has {reason}, which the engine does not run yet. Dense models of the Llama, Mistral, Qwen2, Qwen3, Phi-3 and Gemma families run.");
+        }
+    }
+}

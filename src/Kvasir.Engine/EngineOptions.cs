@@ -1,0 +1,40 @@
+using Kvasir.Kernels;
+
+namespace Kvasir.Engine;
+
+/// <summary>How an engine runs. Defaults fit most machines.</summary>
+public sealed record EngineOptions
+{
+    /// <summary>Bound on the whole process in bytes; null takes what the machine can spare.</summary>
+    public long? MemoryBytes { get; init; }
+    /// <summary>Most tokens of one sequence; null takes the model's, as far as memory goes.</summary>
+    public int? ContextTokens { get; init; }
+    /// <summary>Tokens that the KV cache holds in all; null takes what memory leaves, at most what all sequences can use.</summary>
+    public int? KvTokens { get; init; }
+    /// <summary>How keys and values are stored.</summary>
+    public KvFormat KvFormat { get; init; } = KvFormat.F16;
+    /// <summary>Sequences that run at once.</summary>
+    public int MaxSequences { get; init; } = 16;
+    /// <summary>Requests that may wait; one more is refused.</summary>
+    public int MaxQueue { get; init; } = 256;
+    /// <summary>Prompt tokens of one step while nothing decodes.</summary>
+    public int ChunkTokens { get; init; } = 512;
+    /// <summary>Prompt tokens of one step while sequences decode: the longest that a running stream waits for a prompt.</summary>
+    public int MixedChunkTokens { get; init; } = 128;
+    /// <summary>Threads that compute; null takes one per core.</summary>
+    public int? Threads { get; init; }
+    /// <summary>Use weights where they lie in the mapped file: starts at once, computes slower.</summary>
+    public bool Mapped { get; init; }
+
+    /// <summary>The first option out of range, as a sentence; null when all are fine.</summary>
+    public string? Problem() =>
+        MemoryBytes is <= 0 ? $"The memory bound is {MemoryBytes} bytes, but must be positive."
+        : ContextTokens is < 16 ? $"The context is {ContextTokens} tokens, but must be at least 16."
+        : KvTokens is < 16 ? $"The KV cache is {KvTokens} tokens, but must be at least 16."
+        : MaxSequences is < 1 or > 4096 ? $"The number of sequences is {MaxSequences}, but must be between 1 and 4096."
+        : MaxQueue < 0 ? $"The queue is {MaxQueue} requests, but cannot be negative."
+        : ChunkTokens is < 16 or > 16384 ? $"The chunk is {ChunkTokens} tokens, but must be between 16 and 16384."
+        : MixedChunkTokens < 1 || MixedChunkTokens > ChunkTokens ? $"The mixed chunk is {MixedChunkTokens} tokens, but must be between 1 and the chunk's {ChunkTokens}."
+        : Threads is < 1 or > 1024 ? $"The number of threads is {Threads}, but must be between 1 and 1024."
+        : null;
+}

@@ -1,0 +1,30 @@
+using System.Collections.Immutable;
+
+namespace Kvasir.Engine;
+
+/// <summary>The engine's state at one moment, for metrics.</summary>
+public sealed record EngineSnapshot
+{
+    /// <summary>Sequences that run.</summary>
+    public required int Running { get; init; }
+    /// <summary>Requests that wait.</summary>
+    public required int Waiting { get; init; }
+    /// <summary>KV blocks in all.</summary>
+    public required int KvBlocks { get; init; }
+    /// <summary>KV blocks in use.</summary>
+    public required int KvBlocksUsed { get; init; }
+    /// <summary>Prompt tokens computed since the start.</summary>
+    public required long PromptTokens { get; init; }
+    /// <summary>Tokens generated since the start.</summary>
+    public required long GeneratedTokens { get; init; }
+    /// <summary>Steps since the start.</summary>
+    public required long Steps { get; init; }
+    /// <summary>Seconds spent in steps.</summary>
+    public required double StepSeconds { get; init; }
+    /// <summary>Sequences that gave way to others since the start.</summary>
+    public required long Preemptions { get; init; }
+    /// <summary>The ledger's lines.</summary>
+    public required ImmutableArray<LedgerLine> Ledger { get; init; }
+    /// <summary>What the ledger may hold.</summary>
+    public required long BudgetBytes { get; init; }
+}

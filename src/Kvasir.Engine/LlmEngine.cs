@@ -1,0 +1,144 @@
+using System.Collections.Immutable;
+using Kvasir.Checkpoints;
+using Kvasir.Engine.KvCache;
+using Kvasir.Engine.Model;
+using Kvasir.Engine.Sampling;
+using Kvasir.Engine.Scheduling;
+using Kvasir.Kernels;
+
+namespace Kvasir.Engine;
+
+/// <summary>
+/// Runs a model inside a memory budget: tokens in, tokens out. Requests join and leave between steps; each gets the text
+/// it would have got alone.
+/// </summary>
+public sealed class LlmEngine : IAsyncDisposable
+{
+    private readonly EngineOptions _options;
+    private readonly TimeProvider _time;
+    private readonly StepLoop _loop;
+    private readonly ImmutableArray<IDisposable> _owned;
+    private readonly BlockPool _pool;
+    private readonly Random _seeds;
+    private int _disposed;
+
+    private LlmEngine(ModelSpec spec, EngineOptions options, EngineMemoryPlan plan, MemoryLedger ledger, StepLoop loop, BlockPool pool, TimeProvider time, ImmutableArray<IDisposable> owned)
+    {
+        (Spec, _options, Plan, Ledger, _loop, _pool, _time, _owned) = (spec, options, plan, ledger, loop, pool, time, owned);
+        // Requests without a seed get one of their own; what they generate can be repeated with it.
+        _seeds = new Random(unchecked((int)time.GetTimestamp()));
+    }
+
+    /// <summary>The model.</summary>
+    public ModelSpec Spec { get; }
+
+    /// <summary>What was planned, and so reserved.</summary>
+    public EngineMemoryPlan Plan { get; }
+
+    /// <summary>What is reserved.</summary>
+    public MemoryLedger Ledger { get; }
+
+    /// <summary>Most tokens of one sequence.</summary>
+    public int ContextTokens => Plan.ContextTokens;
+
+    /// <summary>Loads a model.</summary>
+    /// <param name="checkpoint">Its files; must outlive the engine when <see cref="EngineOptions.Mapped"/>.</param>
+    /// <param name="options">How to run it.</param>
+    /// <param name="progress">Told how far loading is.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="MemoryBudgetException">It does not fit.</exception>
+    /// <exception cref="CheckpointException">The engine cannot run such a model.</exception>
+    public static LlmEngine Create(Checkpoint checkpoint, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, TimeProvider? time = null)
+    {
+        options ??= new EngineOptions();
+        time ??= TimeProvider.System;
+        var spec = checkpoint.Spec;
+        var ledger = new MemoryLedger(MemoryBudget.LedgerBytes(options.MemoryBytes));
+        var plan = EngineMemoryPlan.For(spec, checkpoint.Tensors, options, ledger.BudgetBytes);
+        var owned = new Stack<IDisposable>();
+        T Own<T>(T item) where T : IDisposable
+        {
+            owned.Push(item);
+            return item;
+        }
+        try
+        {
+            foreach (var line in plan.Lines) Own(ledger.Reserve(line.Name, line.Bytes));
+            var team = Own(new WorkerTeam(options.Threads ?? Environment.ProcessorCount));
+            var weights = Own(WeightLoader.Load(checkpoint, team, options.Mapped, progress));
+            var pools = Pools(spec, plan, options.KvFormat, Own(new NativeBuffer(plan.Lines.Single(line => line.Name == EngineMemoryPlan.KvLine).Bytes)));
+            var buffers = new DecoderBuffers(spec, plan.StepTokens, EngineMemoryPlan.LogitRows);
+            var decoder = Own(new Decoder(spec, weights, pools, team, buffers, plan.ContextTokens));
+            var blocks = new BlockPool(plan.KvBlocks);
+            var loop = new StepLoop(decoder, new Scheduler(blocks, options), new Sampler(spec.VocabularySize), blocks, plan, time);
+            loop.Start();
+            return new LlmEngine(spec, options, plan, ledger, loop, blocks, time, [.. owned]);
+        }
+        catch
+        {
+            foreach (var item in owned) item.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Takes a request into the queue; tokens come as they are computed.</summary>
+    /// <exception cref="RequestException">It is wrong, can never fit, or the queue is full.</exception>
+    public GenerationStream Submit(GenerationRequest request)
+    {
+        Check(request);
+        var stream = new GenerationStream(_loop.Leave);
+        ulong seed;
+        if (request.Sampling.Seed is { } fixedSeed) seed = fixedSeed;
+        else lock (_seeds) seed = (ulong)_seeds.NextInt64();
+        var limit = (int)Math.Min(ContextTokens, (long)request.Prompt.Length + request.MaxTokens);
+        var sequence = new Sequence(request, stream, _pool, seed, Math.Max(limit, request.Prompt.Length), _time.GetTimestamp());
+        stream.PromptLogProbabilities = sequence.PromptScores;
+        _loop.Submit(sequence, _options.MaxQueue);
+        return stream;
+    }
+
+    /// <summary>The state now.</summary>
+    public EngineSnapshot Snapshot() => _loop.Snapshot(Ledger);
+
+    /// <summary>Refuses new requests and returns when the running and waiting ones are done.</summary>
+    public Task DrainAsync() => _loop.DrainAsync();
+
+    /// <summary>Ends at once: unfinished requests fail, memory is given back.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        await _loop.StopAsync().ConfigureAwait(false);
+        _loop.Dispose();
+        foreach (var item in _owned) item.Dispose();
+    }
+
+    private static KvPool[] Pools(ModelSpec spec, EngineMemoryPlan plan, KvFormat format, NativeBuffer memory)
+    {
+        var offset = 0L;
+        return [.. spec.Layers.Select(layer =>
+        {
+            var layout = EngineMemoryPlan.Layout((AttentionSpec)layer.Mixer, format);
+            var (keyBytes, valueBytes) = (plan.KvBlocks * layout.KeyBlockBytes, plan.KvBlocks * layout.ValueBlockBytes);
+            var pool = new KvPool(layout, plan.KvBlocks, memory.Slice(offset, keyBytes), memory.Slice(offset + keyBytes, valueBytes));
+            offset += keyBytes + valueBytes;
+            return pool;
+        })];
+    }
+
+    private void Check(GenerationRequest request)
+    {
+        var prompt = request.Prompt;
+        if (prompt.IsDefaultOrEmpty) throw new RequestException(RefusalKind.Invalid, "The prompt is empty; at least one token is needed.");
+        foreach (var token in prompt)
+            if ((uint)token >= (uint)Spec.VocabularySize)
+                throw new RequestException(RefusalKind.Invalid, $"Token {token} is not in the vocabulary of {Spec.VocabularySize}.");
+        if (request.MaxTokens < 0) throw new RequestException(RefusalKind.Invalid, $"max_tokens is {request.MaxTokens}, but must be 0 or more.");
+        if (request.TopLogProbabilities is < 0 or > 20) throw new RequestException(RefusalKind.Invalid, $"top_logprobs is {request.TopLogProbabilities}, but must be between 0 and 20.");
+        if (request.Sampling.Problem() is { } problem) throw new RequestException(RefusalKind.Invalid, problem);
+        var least = prompt.Length + (request.MaxTokens > 0 ? 1 : 0);
+        if (least <= ContextTokens) return;
+        throw least > Plan.KvBlocks * BlockTable.BlockTokens
+            ? new RequestException(RefusalKind.ExceedsKvCache, $"The prompt has {prompt.Length} tokens, but the KV cache holds {Plan.KvBlocks * BlockTable.BlockTokens} in all ({new ByteSize(Plan.KvBytesPerToken)} each). Shorten it, or raise --memory.")
+            : new RequestException(RefusalKind.ExceedsContext, $"The prompt has {prompt.Length} tokens, but the context is {ContextTokens}. Shorten it, or raise --context (the model allows {Spec.ContextLength}).");
+    }
+}

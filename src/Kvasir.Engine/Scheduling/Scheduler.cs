@@ -1,0 +1,116 @@
+using Kvasir.Engine.KvCache;
+using Kvasir.Engine.Model;
+
+namespace Kvasir.Engine.Scheduling;
+
+/// <summary>
+/// Decides once per step what runs: every sequence that decodes, then chunks of prompts, oldest first. Owned by the
+/// engine's thread.
+/// </summary>
+internal sealed class Scheduler
+{
+    private readonly List<Sequence> _running = [];
+    private readonly LinkedList<Sequence> _waiting = new();
+    private readonly BlockPool _pool;
+    private readonly int _maxSequences;
+    private readonly int _chunkTokens;
+    private readonly int _mixedChunkTokens;
+
+    public Scheduler(BlockPool pool, EngineOptions options) =>
+        (_pool, _maxSequences, _chunkTokens, _mixedChunkTokens) = (pool, options.MaxSequences, options.ChunkTokens, options.MixedChunkTokens);
+
+    /// <summary>Admitted sequences, oldest first.</summary>
+    public IReadOnlyList<Sequence> Running => _running;
+
+    public int Waiting => _waiting.Count;
+
+    /// <summary>Sequences that gave way since the start.</summary>
+    public long Preemptions { get; private set; }
+
+    public bool HasWork => _running.Count > 0 || _waiting.Count > 0;
+
+    public void Enqueue(Sequence sequence) => _waiting.AddLast(sequence);
+
+    /// <summary>Every sequence, running or waiting.</summary>
+    public IEnumerable<Sequence> All => _running.Concat(_waiting);
+
+    /// <summary>Takes a sequence out and frees its blocks.</summary>
+    public void Remove(Sequence sequence)
+    {
+        if (!_running.Remove(sequence)) _waiting.Remove(sequence);
+        sequence.Table.Clear();
+    }
+
+    /// <summary>Fills <paramref name="step"/>; sequences that run in it have <see cref="Sequence.Scheduled"/> above zero.</summary>
+    /// <returns>A sequence that can neither grow nor make room: it is alone and has filled the KV cache; else null.</returns>
+    public Sequence? Fill(Step step)
+    {
+        step.Clear();
+        foreach (var sequence in _running) (sequence.Scheduled, sequence.LogitRow) = (0, -1);
+        var decodes = false;
+        for (var i = 0; i < _running.Count; i++)
+        {
+            if (!_running[i].Decodes) continue;
+            decodes = true;
+            if (!MakeRoom(_running[i])) return _running[i];
+        }
+        // Room was made from the young end, so the survivors all fit.
+        foreach (var sequence in _running)
+            if (sequence.Decodes) Add(step, sequence, 1);
+        var chunk = Math.Min(decodes ? _mixedChunkTokens : _chunkTokens, step.Room);
+        foreach (var sequence in _running)
+            if (!sequence.Decodes && chunk > 0) chunk -= AddPrompt(step, sequence, chunk);
+        while (chunk > 0 && _running.Count < _maxSequences && Admit() is { } admitted) chunk -= AddPrompt(step, admitted, chunk);
+        return null;
+    }
+
+    /// <summary>Gives the sequence the blocks for its next token, preempting the youngest others if it must.</summary>
+    private bool MakeRoom(Sequence sequence)
+    {
+        while (!sequence.Table.TryGrow(sequence.Length))
+        {
+            var youngest = _running[^1];
+            if (youngest == sequence && _running.Count == 1) return false;
+            Preempt(youngest);
+            if (youngest == sequence) return true;
+        }
+        return true;
+    }
+
+    /// <summary>Recomputation costs time and no memory; the tokens are kept, and their numbers come out the same.</summary>
+    private void Preempt(Sequence sequence)
+    {
+        _running.Remove(sequence);
+        sequence.Table.Clear();
+        sequence.Computed = 0;
+        sequence.Preemptions++;
+        Preemptions++;
+        _waiting.AddFirst(sequence);
+    }
+
+    /// <summary>The oldest waiting sequence, if its whole prompt and a token fit now.</summary>
+    private Sequence? Admit()
+    {
+        if (_waiting.First is not { Value: var sequence }) return null;
+        if (!sequence.Table.TryGrow(Math.Min(sequence.Length + 1, sequence.LengthLimit))) return null;
+        _waiting.RemoveFirst();
+        _running.Add(sequence);
+        return sequence;
+    }
+
+    private static int AddPrompt(Step step, Sequence sequence, int chunk)
+    {
+        var count = Math.Min(sequence.Remaining, chunk);
+        Add(step, sequence, count);
+        return count;
+    }
+
+    private static void Add(Step step, Sequence sequence, int count)
+    {
+        sequence.Scheduled = count;
+        var reachesEnd = count == sequence.Remaining;
+        // A resumed sequence has scored its prompt before it gave way, or scores it again with the same result.
+        var scores = sequence.Request.PromptLogProbabilities && sequence.Computed < sequence.Request.Prompt.Length;
+        sequence.LogitRow = step.Add(sequence.Pending(count), sequence.Computed, sequence.Table, reachesEnd, scores);
+    }
+}

@@ -1,0 +1,71 @@
+using Kvasir.Engine.KvCache;
+using Kvasir.Engine.Sampling;
+
+namespace Kvasir.Engine.Scheduling;
+
+/// <summary>A request on its way: its tokens so far, how many of them the KV cache holds, and where.</summary>
+internal sealed class Sequence
+{
+    private int[] _tokens;
+
+    public Sequence(GenerationRequest request, GenerationStream stream, BlockPool pool, ulong seed, int lengthLimit, long submitted)
+    {
+        (Request, Stream, Seed, LengthLimit, Submitted) = (request, stream, seed, lengthLimit, submitted);
+        _tokens = new int[Math.Min(lengthLimit, request.Prompt.Length + 64)];
+        request.Prompt.CopyTo(_tokens);
+        Length = request.Prompt.Length;
+        Table = new BlockTable(pool);
+        History = request.Sampling.Penalizes ? new TokenHistory(request.Prompt.AsSpan()) : null;
+        PromptScores = request.PromptLogProbabilities ? new float[request.Prompt.Length - 1] : [];
+    }
+
+    public GenerationRequest Request { get; }
+    public GenerationStream Stream { get; }
+    public BlockTable Table { get; }
+    public TokenHistory? History { get; }
+    public float[] PromptScores { get; }
+    public ulong Seed { get; }
+
+    /// <summary>Most tokens, prompt included.</summary>
+    public int LengthLimit { get; }
+
+    /// <summary>Tokens known: prompt and text.</summary>
+    public int Length { get; private set; }
+
+    /// <summary>Tokens whose keys and values are in the cache.</summary>
+    public int Computed { get; set; }
+
+    /// <summary>Tokens that this step computes.</summary>
+    public int Scheduled { get; set; }
+
+    /// <summary>The first logit row that this step's tokens get, −1 for none.</summary>
+    public int LogitRow { get; set; } = -1;
+
+    public int Preemptions { get; set; }
+
+    public bool IsCancelled { get; set; }
+
+    /// <summary>Timestamps of the engine's clock; 0 while not reached.</summary>
+    public long Submitted { get; }
+    public long Started { get; set; }
+    public long FirstToken { get; set; }
+
+    public int Generated => Length - Request.Prompt.Length;
+
+    /// <summary>Tokens still to compute before the next one can be sampled.</summary>
+    public int Remaining => Length - Computed;
+
+    /// <summary>Only the newest token is missing from the cache.</summary>
+    public bool Decodes => Remaining == 1 && Generated > 0;
+
+    public ReadOnlySpan<int> Pending(int count) => _tokens.AsSpan(Computed, count);
+
+    public int TokenAt(int position) => _tokens[position];
+
+    public void Append(int token)
+    {
+        if (Length == _tokens.Length) Array.Resize(ref _tokens, (int)Math.Min(LengthLimit, _tokens.Length * 2L));
+        _tokens[Length++] = token;
+        History?.Add(token);
+    }
+}

@@ -1,0 +1,271 @@
+using System.Collections.Immutable;
+using Kvasir.Engine.KvCache;
+using Kvasir.Engine.Model;
+using Kvasir.Engine.Sampling;
+using Kvasir.Engine.Scheduling;
+using Kvasir.Kernels;
+
+namespace Kvasir.Engine;
+
+/// <summary>
+/// The engine's thread: takes in what came, lets the scheduler choose, runs the step, samples, hands tokens out. It waits
+/// while there is nothing to do.
+/// </summary>
+internal sealed class StepLoop : IDisposable
+{
+    private readonly Lock _inboxLock = new();
+    private readonly List<Sequence> _arrived = [];
+    private readonly List<GenerationStream> _left = [];
+    private readonly AutoResetEvent _wake = new(false);
+    private readonly TaskCompletionSource _idleForever = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Decoder _decoder;
+    private readonly Scheduler _scheduler;
+    private readonly Sampler _sampler;
+    private readonly BlockPool _pool;
+    private readonly Step _step;
+    private readonly TimeProvider _time;
+    private readonly List<Sequence> _finished = [];
+    private readonly Thread _thread;
+    private bool _draining;
+    private bool _stopping;
+    private long _promptTokens, _generatedTokens, _steps, _stepTicks;
+    private int _waitingNow, _runningNow, _blocksUsedNow;
+    private long _preemptionsNow;
+
+    public StepLoop(Decoder decoder, Scheduler scheduler, Sampler sampler, BlockPool pool, EngineMemoryPlan plan, TimeProvider time)
+    {
+        (_decoder, _scheduler, _sampler, _pool, _time) = (decoder, scheduler, sampler, pool, time);
+        _step = new Step(plan.StepTokens);
+        _thread = new Thread(Work) { IsBackground = true, Name = "kvasir-engine" };
+    }
+
+    public void Start() => _thread.Start();
+
+    public void Submit(Sequence sequence, int maxQueue)
+    {
+        lock (_inboxLock)
+        {
+            if (_draining || _stopping) throw new RequestException(RefusalKind.Closing, "The engine is shutting down and takes no new requests.");
+            var waiting = _waitingNow + _arrived.Count;
+            // A request that could run at once is not in the queue's way.
+            if (waiting > 0 && waiting >= maxQueue)
+                throw new RequestException(RefusalKind.QueueFull, $"{waiting} requests are waiting and the queue holds {maxQueue}. Try again later, or raise --max-queue.");
+            _arrived.Add(sequence);
+        }
+        _wake.Set();
+    }
+
+    public void Leave(GenerationStream stream)
+    {
+        lock (_inboxLock) _left.Add(stream);
+        _wake.Set();
+    }
+
+    public Task DrainAsync()
+    {
+        lock (_inboxLock) _draining = true;
+        _wake.Set();
+        return _idleForever.Task;
+    }
+
+    public Task StopAsync()
+    {
+        lock (_inboxLock) _stopping = true;
+        _wake.Set();
+        return _stopped.Task;
+    }
+
+    /// <summary>After <see cref="StopAsync"/>.</summary>
+    public void Dispose() => _wake.Dispose();
+
+    public EngineSnapshot Snapshot(MemoryLedger ledger)
+    {
+        int arrived;
+        lock (_inboxLock) arrived = _arrived.Count;
+        return new EngineSnapshot
+        {
+            Running = Volatile.Read(ref _runningNow),
+            Waiting = Volatile.Read(ref _waitingNow) + arrived,
+            KvBlocks = _pool.Capacity,
+            KvBlocksUsed = Volatile.Read(ref _blocksUsedNow),
+            PromptTokens = Volatile.Read(ref _promptTokens),
+            GeneratedTokens = Volatile.Read(ref _generatedTokens),
+            Steps = Volatile.Read(ref _steps),
+            StepSeconds = (double)Volatile.Read(ref _stepTicks) / _time.TimestampFrequency,
+            Preemptions = Volatile.Read(ref _preemptionsNow),
+            Ledger = ledger.Lines(),
+            BudgetBytes = ledger.BudgetBytes,
+        };
+    }
+
+    private void Work()
+    {
+        try
+        {
+            while (TakeIn())
+            {
+                if (_scheduler.HasWork) RunStep();
+                Publish();
+                if (!_scheduler.HasWork) _wake.WaitOne();
+            }
+        }
+        finally
+        {
+            FailAll(new RequestException(RefusalKind.Closing, "The engine was shut down before the request was done."));
+            Publish();
+            _idleForever.TrySetResult();
+            _stopped.TrySetResult();
+        }
+    }
+
+    /// <summary>Takes in arrivals and departures; false when the engine shall end.</summary>
+    private bool TakeIn()
+    {
+        lock (_inboxLock)
+        {
+            foreach (var sequence in _arrived) _scheduler.Enqueue(sequence);
+            _arrived.Clear();
+            foreach (var stream in _left)
+                if (_scheduler.All.FirstOrDefault(sequence => sequence.Stream == stream) is { } sequence) Finish(sequence, FinishReason.Cancelled);
+            _left.Clear();
+            if (_draining && !_scheduler.HasWork) _idleForever.TrySetResult();
+            return !_stopping;
+        }
+    }
+
+    private void Publish()
+    {
+        Volatile.Write(ref _waitingNow, _scheduler.Waiting);
+        Volatile.Write(ref _runningNow, _scheduler.Running.Count);
+        Volatile.Write(ref _blocksUsedNow, _pool.Capacity - _pool.Free);
+        Volatile.Write(ref _preemptionsNow, _scheduler.Preemptions);
+    }
+
+    private void RunStep()
+    {
+        var started = _time.GetTimestamp();
+        try
+        {
+            if (_scheduler.Fill(_step) is { } full)
+            {
+                Finish(full, FinishReason.Length);
+                return;
+            }
+            if (_step.Count == 0) return;
+            _decoder.Run(_step);
+            TakeResults(started);
+        }
+        catch (Exception error) when (error is not OutOfMemoryException)
+        {
+            // Whatever was in the step has lost its state; the engine itself goes on.
+            FailAll(new RequestException(RefusalKind.Failed, $"A step failed inside the engine: {error.Message}", error));
+        }
+        _steps++;
+        _stepTicks += _time.GetTimestamp() - started;
+    }
+
+    private void TakeResults(long started)
+    {
+        foreach (var sequence in _scheduler.Running)
+        {
+            if (sequence.Scheduled == 0) continue;
+            if (sequence.Started == 0) sequence.Started = started;
+        }
+        var rows = default(FloatMatrix);
+        var (firstRow, rowCount) = (0, 0);
+        foreach (var sequence in _scheduler.Running)
+        {
+            if (sequence.Scheduled == 0) continue;
+            var scored = sequence.Request.PromptLogProbabilities && sequence.Computed < sequence.Request.Prompt.Length;
+            var count = sequence.LogitRow < 0 ? 0 : scored ? sequence.Scheduled : 1;
+            for (var i = 0; i < count; i++)
+            {
+                var row = sequence.LogitRow + i;
+                if (row >= firstRow + rowCount) (firstRow, rows, rowCount) = Project(row);
+                var logits = rows.Row(row - firstRow);
+                var position = sequence.Computed + (scored ? i : sequence.Scheduled - 1);
+                if (scored && position + 1 < sequence.Request.Prompt.Length)
+                    sequence.PromptScores[position] = (float)(logits[sequence.TokenAt(position + 1)] - LogProbabilities.LogSum(logits));
+                if (position + 1 == sequence.Length) Sample(sequence, logits);
+            }
+            Advance(sequence);
+        }
+        foreach (var sequence in _finished) _scheduler.Remove(sequence);
+        _finished.Clear();
+    }
+
+    private (int First, FloatMatrix Rows, int Count) Project(int row)
+    {
+        var rows = _decoder.Logits(row);
+        return (row, rows, rows.Rows);
+    }
+
+    private void Sample(Sequence sequence, ReadOnlySpan<float> logits)
+    {
+        var request = sequence.Request;
+        if (request.MaxTokens == 0) return;
+        var token = _sampler.Sample(logits, request.Sampling, sequence.History, SeededDraw.At(sequence.Seed, sequence.Length));
+        var (value, top) = (float.NaN, ImmutableArray<TokenLogProbability>.Empty);
+        if (request.LogProbabilities)
+        {
+            var logSum = LogProbabilities.LogSum(logits);
+            (value, top) = ((float)(logits[token] - logSum), LogProbabilities.Top(logits, logSum, request.TopLogProbabilities));
+        }
+        sequence.Append(token);
+        if (sequence.FirstToken == 0) sequence.FirstToken = _time.GetTimestamp();
+        _generatedTokens++;
+        sequence.Stream.Push(new GeneratedToken(token, value, top));
+    }
+
+    /// <summary>Books the step's tokens and ends the sequence where it ends.</summary>
+    private void Advance(Sequence sequence)
+    {
+        var before = sequence.Computed;
+        sequence.Computed += sequence.Scheduled;
+        _promptTokens += Math.Max(0, Math.Min(sequence.Computed, sequence.Request.Prompt.Length) - before);
+        if (sequence.Remaining > 1 || (sequence.Remaining == 1 && sequence.Generated == 0)) return;
+        var last = sequence.TokenAt(sequence.Length - 1);
+        if (sequence.Generated > 0 && sequence.Request.StopTokens.Contains(last)) Complete(sequence, FinishReason.Stop);
+        else if (sequence.Length >= sequence.LengthLimit || sequence.Remaining == 0) Complete(sequence, FinishReason.Length);
+    }
+
+    private void Complete(Sequence sequence, FinishReason reason)
+    {
+        _finished.Add(sequence);
+        Report(sequence, reason);
+    }
+
+    private void Finish(Sequence sequence, FinishReason reason)
+    {
+        _scheduler.Remove(sequence);
+        Report(sequence, reason);
+    }
+
+    private void Report(Sequence sequence, FinishReason reason)
+    {
+        var frequency = (double)_time.TimestampFrequency;
+        var queued = sequence.Started == 0 ? _time.GetTimestamp() : sequence.Started;
+        var prefill = sequence.FirstToken == 0 ? 0 : sequence.FirstToken - sequence.Started;
+        sequence.Stream.Complete(reason, new RequestUsage(sequence.Request.Prompt.Length, 0, sequence.Generated, sequence.Preemptions,
+            (queued - sequence.Submitted) / frequency, prefill / frequency));
+    }
+
+    private void FailAll(RequestException error)
+    {
+        _finished.Clear();
+        lock (_inboxLock)
+        {
+            if (_stopping)
+            {
+                foreach (var sequence in _arrived) sequence.Stream.Fail(error);
+                _arrived.Clear();
+            }
+        }
+        foreach (var sequence in _scheduler.All.ToArray())
+        {
+            _scheduler.Remove(sequence);
+            sequence.Stream.Fail(error);
+        }
+    }
+}
