@@ -1,0 +1,42 @@
+namespace Kvasir.Kernels.Tests.Attention;
+
+public sealed class PagedAttentionTests
+{
+    public static TheoryData<int, int, int, KvFormat, int, float, bool> Cases() => new()
+    {
+        { 1, 1, 16, KvFormat.F32, 0, 0, false },
+        { 4, 2, 64, KvFormat.F32, 0, 0, false },
+        { 8, 2, 64, KvFormat.F16, 0, 0, false },
+        { 6, 2, 20, KvFormat.F16, 0, 0, false },
+        { 4, 1, 128, KvFormat.F16, 0, 30, false },
+        { 4, 4, 32, KvFormat.F32, 37, 0, false },
+        { 4, 2, 32, KvFormat.F16, 130, 50, true },
+        { 2, 1, 48, KvFormat.F32, 1, 0, true },
+    };
+
+    [Theory, MemberData(nameof(Cases))]
+    public void Agrees_with_softmax_attention_in_float64(int heads, int kvHeads, int size, KvFormat format, int window, float cap, bool sinks)
+    {
+        using var world = new AttentionWorld(new AttentionShape(heads, 0.3f, window, cap), new KvLayout(kvHeads, size, size, format), 300, sinks);
+        var expected = world.Reference();
+        var actual = world.Run([300], workers: 2);
+        for (var i = 0; i < expected.Length; i++)
+            Assert.True(Math.Abs(expected[i] - actual[i]) <= 2e-5, $"output {i}: {actual[i]}, expected {expected[i]}");
+    }
+
+    [Theory, MemberData(nameof(Cases))]
+    public void Gives_the_same_bits_however_the_prompt_is_cut(int heads, int kvHeads, int size, KvFormat format, int window, float cap, bool sinks)
+    {
+        using var world = new AttentionWorld(new AttentionShape(heads, 0.3f, window, cap), new KvLayout(kvHeads, size, size, format), 300, sinks);
+        var whole = world.Run([300], workers: 1);
+        foreach (var cut in new int[][] { [128, 172], [1, 16, 5, 100, 178], [299, 1], [.. Enumerable.Repeat(1, 300)] })
+            Assert.Equal(whole, world.Run(cut, workers: 2));
+    }
+
+    [Fact]
+    public void Sequences_in_one_step_do_not_touch_each_other()
+    {
+        using var world = new AttentionWorld(new AttentionShape(4, 0.3f), new KvLayout(2, 32, 32, KvFormat.F16), 150, false);
+        Assert.Equal(world.Run([150], workers: 1), world.Run([60, 90], workers: 3, together: true));
+    }
+}
