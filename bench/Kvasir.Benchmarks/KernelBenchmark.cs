@@ -7,7 +7,7 @@ namespace Kvasir.Benchmarks;
 internal static class KernelBenchmark
 {
     private const int Columns = 2048;
-    private const long StreamBytes = 512L << 20;
+    private const long StreamBytes = 128L << 20;
 
     public static int Run(string[] args)
     {
@@ -31,7 +31,7 @@ internal static class KernelBenchmark
         int[] batches = [1, 8];
         for (var i = 0; i < batches.Length; i++)
             decode[i] = rows * (double)rowBytes / Best(team, large, batches[i]);
-        const int prefillRows = 2048, prefillTokens = 512;
+        const int prefillRows = 512, prefillTokens = 512;
         var small = WeightMatrix.Packed(format, prefillRows, Columns, memory.All);
         Fill(small, prefillRows, format);
         var prefill = 2.0 * prefillRows * Columns * prefillTokens / Best(team, small, prefillTokens);
@@ -52,7 +52,7 @@ internal static class KernelBenchmark
         team.Run(worker => activations.Prepare(worker, x, weights.Needs));
         var best = double.MaxValue;
         Action<Worker> product = worker => MatrixProduct.Multiply(worker, weights, activations, to);
-        for (var repeat = 0; repeat < 7; repeat++)
+        for (var repeat = 0; repeat < 40; repeat++)
         {
             var start = Stopwatch.GetTimestamp();
             team.Run(product);
@@ -66,7 +66,7 @@ internal static class KernelBenchmark
     private static double ReadLimit(WorkerTeam team, NativeBuffer memory)
     {
         var best = double.MaxValue;
-        for (var repeat = 0; repeat < 5; repeat++)
+        for (var repeat = 0; repeat < 40; repeat++)
         {
             var start = Stopwatch.GetTimestamp();
             team.Run(worker => MemoryProbe.Read(worker, memory.Slice(0, StreamBytes)));

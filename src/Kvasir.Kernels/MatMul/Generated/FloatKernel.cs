@@ -11,7 +11,6 @@ namespace Kvasir.Kernels.Generated;
 internal sealed class FloatKernel(WeightFormat format, int tokens, int groups, bool accumulate) : KernelFrame(tokens)
 {
     private const int Unroll = 4;
-    private const int PrefetchBytes = 2048;
     private int _next;
 
     private int StepBytes => format == WeightFormat.F16 ? 32 : 64;
@@ -88,11 +87,11 @@ internal sealed class FloatKernel(WeightFormat format, int tokens, int groups, b
 
     private void Steps(int count)
     {
-        if (count > 1 && Tokens <= 8)
+        if (count > 1 && Tokens <= FewTokens)
             for (var line = 0; line < count * StepBytes; line += 64)
             {
-                Code.prefetcht0(__byte_ptr[rdi + PrefetchBytes + line]);
-                if (groups == 2) Code.prefetcht0(__byte_ptr[rbp + PrefetchBytes + line]);
+                Prefetch(rdi + line);
+                if (groups == 2) Prefetch(rbp + line);
             }
 
         for (var step = 0; step < count; step++)

@@ -12,7 +12,6 @@ namespace Kvasir.Kernels.Generated;
 internal sealed class QuantizedKernel(PackedForm form, int tokens) : KernelFrame(tokens)
 {
     private const int Sum = 12;
-    private const int PrefetchBytes = 4096;
 
     private static AssemblerRegisterZMM Codes => zmm24;
     private static AssemblerRegisterZMM Scratch => zmm25;
@@ -81,8 +80,8 @@ internal sealed class QuantizedKernel(PackedForm form, int tokens) : KernelFrame
     private void Block(int place)
     {
         var vectors = form.VectorsPerScale;
-        if (Tokens <= 8)
-            for (var line = 0; line < form.BlockCodeBytes; line += 64) Code.prefetcht0(__byte_ptr[rdi + PrefetchBytes + line]);
+        if (Tokens <= FewTokens)
+            for (var line = 0; line < form.BlockCodeBytes; line += 64) Prefetch(rdi + line);
         for (var part = 0; part < 8 / vectors; part++)
         {
             var negatedSum = vectors == 8 ? 36 : 40 + 4 * part;
