@@ -6,5 +6,7 @@ var root = new RootCommand("Serve language models inside a memory budget, and kn
 {
     TokenizeCommand.Create(),
     DetokenizeCommand.Create(),
+    RunCommand.Create(),
+    PerplexityCommand.Create(),
 };
 return await CommandRunner.RunAsync(root, args);

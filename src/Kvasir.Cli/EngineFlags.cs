@@ -1,0 +1,47 @@
+using System.CommandLine;
+using Kvasir.Checkpoints;
+using Kvasir.Engine;
+using Kvasir.Kernels;
+
+namespace Kvasir.Cli;
+
+/// <summary>The flags that every command that runs a model takes.</summary>
+public sealed class EngineFlags
+{
+    private readonly Option<string?> _memory = new("--memory") { Description = "Bound on the whole process: 4GiB. Without it, what the machine can spare." };
+    private readonly Option<int?> _context = new("--context") { Description = "Most tokens of one sequence. Without it, what the model allows and memory holds." };
+    private readonly Option<int?> _threads = new("--threads") { Description = "Threads that compute. Without it, one per core." };
+    private readonly Option<string> _kvType = new("--kv-dtype") { Description = "How keys and values are stored: f16 or f32.", DefaultValueFactory = _ => "f16" };
+    private readonly Option<bool> _mapped = new("--mmap") { Description = "Use the weights where they lie in the file: starts at once, computes slower." };
+
+    /// <summary>Adds the flags to a command.</summary>
+    public void AddTo(Command command)
+    {
+        foreach (var option in (Option[])[_memory, _context, _threads, _kvType, _mapped]) command.Options.Add(option);
+    }
+
+    /// <summary>The options that a command line gives.</summary>
+    /// <exception cref="UsageException">A value is wrong.</exception>
+    public EngineOptions Read(ParseResult parse)
+    {
+        long? memory = null;
+        if (parse.GetValue(_memory) is { } text)
+            memory = ByteSize.TryParse(text, out var size) && size.Bytes > 0
+                ? size.Bytes
+                : throw new UsageException($"--memory '{text}' is not a size; write 4GiB, 512MiB or a number of bytes.");
+        var options = new EngineOptions
+        {
+            MemoryBytes = memory,
+            ContextTokens = parse.GetValue(_context),
+            Threads = parse.GetValue(_threads),
+            KvFormat = parse.GetRequiredValue(_kvType).ToUpperInvariant() switch
+            {
+                "F16" => KvFormat.F16,
+                "F32" => KvFormat.F32,
+                var other => throw new UsageException($"--kv-dtype '{other.ToLowerInvariant()}' is not known; f16 and f32 are."),
+            },
+            Mapped = parse.GetValue(_mapped),
+        };
+        return options.Problem() is { } problem ? throw new UsageException(problem) : options;
+    }
+}
