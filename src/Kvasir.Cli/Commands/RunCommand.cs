@@ -53,7 +53,7 @@ public static class RunCommand
         });
         using var output = Output.Open();
         if (show == Show.Text) output.Write(prompt);
-        var text = new StreamingDecoder(tokenizer);
+        var text = tokenizer.CreateDecoder();
         var tokens = new List<GeneratedToken>();
         await foreach (var token in stream.WithCancellation(cancel))
         {
