@@ -138,7 +138,7 @@ internal sealed record PreTokenizer
         });
         add("poro-chat bloom gpt3-finnish", () => new PreTokenizer { Splitters = [Pattern(@" ?[^(\s|.,!?…。，、।۔،)]+")] });
         add("viking", () => new PreTokenizer { Splitters = [Pattern(@" ?[^(\s|.,!?…。，、।۔،)]+"), Pattern(@"\p{N}")] });
-        add("superbpe", () => new PreTokenizer { Splitters = [Pattern(@"\p{N}+"), Pattern(@"(?=(\d{3})+(?!\d))")] });
+        add("superbpe", () => new PreTokenizer { Splitters = [Pattern(@"\p{N}+"), new AsciiDigitGroupSplitter()] });
         add("exaone-moe", () => new PreTokenizer
         {
             Splitters = [Pattern(@"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+")],
