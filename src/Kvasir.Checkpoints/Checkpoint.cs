@@ -1,74 +1,108 @@
-using System.Collections.Immutable;
-using System.Runtime.InteropServices;
-using Kvasir.Checkpoints.Families;
+using System.Buffers.Binary;
+using System.IO.Hashing;
 using Kvasir.Checkpoints.Gguf;
+using Kvasir.Checkpoints.HuggingFace;
 using Kvasir.Checkpoints.Tokenizers;
 
 namespace Kvasir.Checkpoints;
 
-/// <summary>A model's files, mapped and checked: what the model is, where its weights are, how it reads and writes text.</summary>
+/// <summary>
+/// A model's files, mapped: what it is (<see cref="Spec"/>), where its weights are (<see cref="Tensors"/>), how to talk to it.
+/// Spans and addresses into it end with <see cref="Dispose"/>.
+/// </summary>
 public sealed class Checkpoint : IDisposable
 {
-    private readonly GgufFile _file;
-    private Tokenizer? _tokenizer;
+    private readonly CheckpointContent _content;
+    private readonly Lazy<string> _digest;
+    private readonly Lazy<Tokenizer> _tokenizer;
 
-    private Checkpoint(string path, GgufFile file, ModelSpec spec, ModelTensors tensors) =>
-        (Path, _file, Spec, Tensors) = (path, file, spec, tensors);
-
-    /// <summary>Where the files are.</summary>
-    public string Path { get; }
-
-    /// <summary>What the model is.</summary>
-    public ModelSpec Spec { get; }
-
-    /// <summary>Where its weights are.</summary>
-    public ModelTensors Tensors { get; }
-
-    /// <summary>Every tensor of the files.</summary>
-    public IReadOnlyList<TensorEntry> AllTensors => _file.Tensors;
-
-    /// <summary>The vocabulary.</summary>
-    public Tokenizer Tokenizer => _tokenizer ??= Tokenizer.FromGguf(_file.Metadata);
-
-    /// <summary>The Jinja source of the chat template, or null.</summary>
-    public string? ChatTemplateSource => _file.Metadata.TryGetString("tokenizer.chat_template", out var source) ? source : null;
-
-    /// <summary>Opens a GGUF file.</summary>
-    /// <exception cref="CheckpointException">It is damaged, or of a kind that is not supported.</exception>
-    public static Checkpoint Open(string path)
+    private Checkpoint(string path, CheckpointContent content)
     {
-        var file = GgufFile.Open(path);
-        try
-        {
-            var tensors = file.Tensors.ToImmutableDictionary(tensor => tensor.Name);
-            var model = new GgufModel(file.Metadata, tensors, entry => Floats(file.File, entry));
-            var (family, spec) = ModelSpecReader.FromGguf(model);
-            var binder = new TensorBinder(tensors, family.GgufNames!, "", "", path, _ => null);
-            return new Checkpoint(path, file, spec, binder.Bind(spec));
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
+        (Path, _content) = (path, content);
+        _digest = new Lazy<string>(ComputeDigest);
+        _tokenizer = new Lazy<Tokenizer>(content.OpenTokenizer);
     }
 
-    /// <summary>Rows of a view, as stored.</summary>
-    public ReadOnlySpan<byte> Bytes(TensorView view, long firstRow, int rows) =>
-        _file.File.Bytes(view.Tensor.Offset + (view.FirstRow + firstRow) * view.Tensor.RowBytes, checked((int)(rows * view.Tensor.RowBytes)));
+    /// <summary>The file or directory that was opened.</summary>
+    public string Path { get; }
 
-    /// <summary>Where a view begins in the mapping.</summary>
-    public nint Address(TensorView view) => _file.File.Address(view.Tensor.Offset + view.FirstRow * view.Tensor.RowBytes, view.ByteLength);
+    /// <summary>"GGUF v3", "safetensors".</summary>
+    public string Format => _content.Format;
 
-    /// <summary>Lets the system drop a view's pages.</summary>
-    public void Release(TensorView view) => _file.File.Release(view.Tensor.Offset + view.FirstRow * view.Tensor.RowBytes, view.ByteLength);
+    /// <summary>What the model is.</summary>
+    public ModelSpec Spec => _content.Spec;
+
+    /// <summary>Where its weights are, by role.</summary>
+    public ModelTensors Tensors => _content.Tensors;
+
+    /// <summary>Every tensor in the files, used or not.</summary>
+    public IReadOnlyList<TensorEntry> AllTensors => _content.AllTensors;
+
+    /// <summary>The vocabulary; read when first asked for.</summary>
+    public Tokenizer Tokenizer => _tokenizer.Value;
+
+    /// <summary>The chat template's Jinja source, or null where there is none.</summary>
+    public string? ChatTemplateSource => _content.ChatTemplate;
+
+    /// <summary>What the makers say of generating.</summary>
+    public GenerationDefaults Defaults => _content.Defaults;
+
+    /// <summary>Bytes of all weight files.</summary>
+    public long FileBytes => _content.Files.Sum(file => file.Length);
+
+    /// <summary>XxHash128 over configuration, headers and file sizes, in hexadecimal: names the model without reading its weights.</summary>
+    public string Digest => _digest.Value;
+
+    /// <summary>Opens a GGUF file (or the first of a split set), or a Hugging Face directory.</summary>
+    /// <exception cref="CheckpointException">It is damaged, incomplete or of a kind that is not supported.</exception>
+    public static Checkpoint Open(string path)
+    {
+        if (Directory.Exists(path)) return new Checkpoint(path, HuggingFaceCheckpoint.Open(path));
+        if (path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase) && File.Exists(path))
+            throw new CheckpointException($"{path} holds weights alone; give its directory, where config.json is.");
+        return new Checkpoint(path, GgufCheckpoint.Open(path));
+    }
+
+    /// <summary>The bytes of some rows of a view.</summary>
+    /// <param name="view">Part of a tensor.</param>
+    /// <param name="firstRow">First row, counted from the view's.</param>
+    /// <param name="rows">Rows; together at most 2 GiB.</param>
+    public ReadOnlySpan<byte> Bytes(TensorView view, long firstRow, int rows)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
+        ArgumentOutOfRangeException.ThrowIfNegative(rows);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(firstRow + rows, view.Rows);
+        var rowBytes = view.Tensor.RowBytes;
+        return _content.Files[view.Tensor.File].Bytes(Start(view) + firstRow * rowBytes, checked((int)(rows * rowBytes)));
+    }
+
+    /// <summary>Where the view begins in the mapping.</summary>
+    public nint Address(TensorView view) => _content.Files[view.Tensor.File].Address(Start(view), view.ByteLength);
+
+    /// <summary>Lets the system drop the view's pages from memory; they come back from the file when touched.</summary>
+    public void Release(TensorView view) => _content.Files[view.Tensor.File].Release(Start(view), view.ByteLength);
+
+    private static long Start(TensorView view) => view.Tensor.Offset + view.FirstRow * view.Tensor.RowBytes;
+
+    private string ComputeDigest()
+    {
+        var hash = new XxHash128();
+        hash.Append(_content.Configuration);
+        var size = new byte[8];
+        for (var i = 0; i < _content.Files.Length; i++)
+        {
+            var file = _content.Files[i];
+            BinaryPrimitives.WriteInt64LittleEndian(size, file.Length);
+            hash.Append(size);
+            for (long offset = 0, end = _content.HeaderBytes[i]; offset < end; offset += 1 << 20)
+                hash.Append(file.Bytes(offset, (int)Math.Min(1 << 20, end - offset)));
+        }
+        return Convert.ToHexStringLower(hash.GetCurrentHash());
+    }
 
     /// <summary>Unmaps the files.</summary>
-    public void Dispose() => _file.Dispose();
-
-    private static ImmutableArray<float> Floats(MappedFile file, TensorEntry entry)
+    public void Dispose()
     {
-        if (entry.Type != TensorType.F32) throw new CheckpointException($"{file.FilePath}: tensor \"{entry.Name}\" is {entry.Type}; F32 was expected.");
-        return [.. MemoryMarshal.Cast<byte, float>(file.Bytes(entry.Offset, checked((int)entry.ByteLength)))];
+        foreach (var file in _content.Files) file.Dispose();
     }
 }

@@ -1,0 +1,37 @@
+using System.Text.Json;
+
+namespace Kvasir.Checkpoints.HuggingFace;
+
+/// <summary>Finds a directory's chat template: chat_template.jinja, else tokenizer_config.json's, a text or a list of named ones.</summary>
+internal static class ChatTemplateFile
+{
+    private const long MaximumBytes = 16 << 20;
+
+    public static string? Read(string directory)
+    {
+        var own = Path.Combine(directory, "chat_template.jinja");
+        if (File.Exists(own))
+        {
+            if (new FileInfo(own).Length > MaximumBytes) throw new CheckpointException($"{own} is larger than the {MaximumBytes} bytes that are read of a template.");
+            return File.ReadAllText(own);
+        }
+        var config = JsonFile.TryFields(Path.Combine(directory, "tokenizer_config.json"));
+        if (config is null || !config.TryFind("chat_template", out var template)) return null;
+        return template.Value.ValueKind == JsonValueKind.Array ? Default(config, template.Value) : config.Text("chat_template");
+    }
+
+    /// <summary>The template named "default", else the first.</summary>
+    private static string? Default(ConfigFields config, JsonElement list)
+    {
+        string? first = null;
+        foreach (var item in list.EnumerateArray())
+        {
+            if (item.ValueKind != JsonValueKind.Object) throw new CheckpointException($"{config.Source}: \"chat_template\" is a list of something other than named templates.");
+            var fields = new ConfigFields(item, config.Source);
+            if (fields.Text("template") is not { } text) continue;
+            if (fields.Text("name") == "default") return text;
+            first ??= text;
+        }
+        return first;
+    }
+}
