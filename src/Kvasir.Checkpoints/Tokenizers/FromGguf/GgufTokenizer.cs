@@ -39,10 +39,10 @@ internal static class GgufTokenizer
             ByteTokens = rule.FromBytes ? PrintableBytes(vocabulary) : ByteFallback.Tokens(vocabulary),
         };
         bool addsBos = source.Flag("add_bos_token", rule.AddsBos) || rule.IsGemma;
-        return Finish(source, ids, addsBos, source.Flag("add_eos_token", false)) with
+        var encoder = new BpeEncoder(new BpeModel(tables), rule.Splitters, rule.MarksSpaces);
+        return Finish(source, ids, encoder, addsBos, source.Flag("add_eos_token", false)) with
         {
             Kind = rule.FromBytes ? $"byte-level BPE ({(pre.Length == 0 ? "default" : pre)})" : $"BPE ({pre})",
-            Encoder = new BpeEncoder(new BpeModel(tables), rule.Splitters, rule.MarksSpaces),
             Pieces = TokenPieces.Make(vocabulary, rule.FromBytes ? PieceSpelling.ByteAlphabet : rule.MarksSpaces ? PieceSpelling.SpaceMarks : PieceSpelling.Plain),
             StripsFirstSpace = source.Flag("add_space_prefix", false),
         };
@@ -52,10 +52,10 @@ internal static class GgufTokenizer
     {
         var ids = new RoleIds(source.Id("bos_token_id", 1), source.Id("eos_token_id", 2), source.Id("unknown_token_id", 0), source.Id("seperator_token_id"), source.Id("padding_token_id"));
         bool spaceBefore = source.Flag("add_space_prefix", true);
-        return Finish(source, ids, source.Flag("add_bos_token", true), source.Flag("add_eos_token", false)) with
+        var encoder = new SentencePieceEncoder(source.Vocabulary, ids.Unknown, spaceBefore);
+        return Finish(source, ids, encoder, source.Flag("add_bos_token", true), source.Flag("add_eos_token", false)) with
         {
             Kind = "SentencePiece BPE",
-            Encoder = new SentencePieceEncoder(source.Vocabulary, ids.Unknown, spaceBefore),
             Pieces = TokenPieces.Make(source.Vocabulary, PieceSpelling.SpaceMarks),
             StripsFirstSpace = spaceBefore,
         };
@@ -71,10 +71,10 @@ internal static class GgufTokenizer
         // What counts as user-defined here is the file's word, before well-known texts change kinds.
         var userDefined = new ByteTrie(Enumerable.Range(0, vocabulary.Size).Where(id => vocabulary.Kinds[id] == TokenKind.UserDefined).Select(id => (Encoding.UTF8.GetBytes(vocabulary.Texts[id]), id)));
         var model = new UnigramModel(vocabulary, vocabulary.Texts, ids.Unknown);
-        return Finish(source, ids, source.Flag("add_bos_token", false), source.Flag("add_eos_token", true)) with
+        var encoder = new UnigramEncoder(model, map is null ? null : new CharacterMap(map), userDefined, spaces);
+        return Finish(source, ids, encoder, source.Flag("add_bos_token", false), source.Flag("add_eos_token", true)) with
         {
             Kind = "unigram",
-            Encoder = new UnigramEncoder(model, map is null ? null : new CharacterMap(map), userDefined, spaces),
             Pieces = TokenPieces.Make(vocabulary, PieceSpelling.SpaceMarks),
             StripsFirstSpace = spaceBefore,
         };
@@ -86,17 +86,17 @@ internal static class GgufTokenizer
         bool lowercase = source.Flag("normalizer.lowercase", true);
         var pieces = source.Vocabulary.Texts.Select((text, id) => (text, id)).ToArray();
         var model = new WordPieceModel(pieces, pieces, ids.Unknown);
-        return Finish(source, ids, addsBos: true, addsEos: false) with
+        var encoder = new WordPieceEncoder(model, lowercase, source.Flag("normalizer.strip_accents", lowercase));
+        return Finish(source, ids, encoder, addsBos: true, addsEos: false) with
         {
             Kind = "WordPiece",
-            Encoder = new WordPieceEncoder(model, lowercase, source.Flag("normalizer.strip_accents", lowercase)),
             Pieces = TokenPieces.Make(source.Vocabulary, PieceSpelling.SpaceMarks),
             StripsFirstSpace = true,
             Suffix = ids.Separator >= 0 ? [ids.Separator] : [],
         };
     }
 
-    private static TokenizerParts Finish(GgufVocabulary source, RoleIds ids, bool addsBos, bool addsEos)
+    private static TokenizerParts Finish(GgufVocabulary source, RoleIds ids, TextEncoder encoder, bool addsBos, bool addsEos)
     {
         var vocabulary = source.Vocabulary;
         var ends = WellKnownTokens.EndOfGeneration(vocabulary, ids.Eos, key => source.Id(key));
@@ -106,7 +106,7 @@ internal static class GgufTokenizer
             Kind = source.Model,
             Vocabulary = vocabulary,
             Ids = ids,
-            Encoder = null!,
+            Encoder = encoder,
             UserDefined = new LongestFirstFinder(vocabulary, TokenKind.UserDefined),
             AllSpecial = new LongestFirstFinder(vocabulary, TokenKind.UserDefined, TokenKind.Control, TokenKind.Unknown),
             Prefix = addsBos && ids.Bos >= 0 ? [ids.Bos] : [],
