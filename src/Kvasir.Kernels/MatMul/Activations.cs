@@ -72,7 +72,11 @@ public sealed unsafe class Activations : IDisposable
         {
             var row = x.RowStart(token);
             if ((forms & ActivationForms.Float) != 0)
+            {
                 new ReadOnlySpan<float>(row, x.Columns).CopyTo(new Span<float>(Float(token), x.Columns));
+                if ((x.Columns & 1) != 0) Float(token)[x.Columns] = 0; // BF16 weights come in pairs of columns.
+            }
+
             if ((forms & ActivationForms.BFloat16) != 0) Round(row, Short(token), x.Columns);
             if ((forms & ActivationForms.Quantized) != 0) Quantize(row, Record(token), x.Columns);
         }

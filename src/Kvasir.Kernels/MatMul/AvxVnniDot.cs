@@ -10,17 +10,16 @@ internal readonly unsafe struct AvxVnniDot : IBlockDot
 
     public static void Dot(sbyte* tile, sbyte* x, int vectors, int* sums)
     {
-        for (var lane = 0; lane < 64; lane += 32)
+        var (low, high) = (Vector256<int>.Zero, Vector256<int>.Zero);
+        for (var v = 0; v < vectors; v++, tile += 64)
         {
-            var sum = Vector256<int>.Zero;
-            for (var v = 0; v < vectors; v++)
-            {
-                var w = Vector256.Load(tile + 64 * v + lane);
-                var signed = Avx2.Sign(Vector256.Create(((int*)x)[v]).AsSByte(), w);
-                sum = AvxVnni.MultiplyWideningAndAdd(sum, Avx2.Abs(w), signed);
-            }
-
-            sum.Store(sums + lane / 4);
+            var broadcast = Vector256.Create(((int*)x)[v]).AsSByte();
+            var (a, b) = (Vector256.Load(tile), Vector256.Load(tile + 32));
+            low = AvxVnni.MultiplyWideningAndAdd(low, Avx2.Abs(a), Avx2.Sign(broadcast, a));
+            high = AvxVnni.MultiplyWideningAndAdd(high, Avx2.Abs(b), Avx2.Sign(broadcast, b));
         }
+
+        low.Store(sums);
+        high.Store(sums + 8);
     }
 }

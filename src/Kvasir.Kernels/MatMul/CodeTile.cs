@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Kvasir.Kernels;
@@ -12,24 +11,67 @@ internal static unsafe class CodeTile
     public static void Unpack(PackedForm form, byte* codes, sbyte* tile)
     {
         var offset = Vector256.Create((byte)form.Offset);
-        for (var lane = 0; lane < 64; lane += 32)
+        if (form.LowBits == 8)
         {
-            if (form.LowBits == 8)
-            {
-                for (var j = 0; j < 8; j++) (Vector256.Load(codes + 64 * j + lane) - offset).Store((byte*)tile + 64 * j + lane);
-                continue;
-            }
+            for (var at = 0; at < 512; at += 32) (Vector256.Load(codes + at) - offset).Store((byte*)tile + at);
+            return;
+        }
 
-            var high = codes + 64 * form.LowBits + lane;
-            for (var j = 0; j < 8; j++)
+        if (form.LowBits == 4) UnpackNibbles(codes, (byte*)tile);
+        else UnpackPairs(codes, (byte*)tile, Vector256.Create((byte)3), 0);
+        var high = codes + 64 * form.LowBits;
+        if (form.HighBits == 1) UnpackBits(high, (byte*)tile, form.LowBits);
+        if (form.HighBits == 2) UnpackPairs(high, (byte*)tile, Vector256.Create((byte)0x30), 4);
+        if (form.HasLevels) Lookup(Vector128.Create(form.Levels), (byte*)tile);
+        if (form.Offset == 0) return;
+        for (var at = 0; at < 512; at += 32) (Vector256.Load((byte*)tile + at) - offset).Store((byte*)tile + at);
+    }
+
+    private static void UnpackNibbles(byte* codes, byte* tile)
+    {
+        var mask = Vector256.Create((byte)0x0F);
+        for (var at = 0; at < 256; at += 32)
+        {
+            var both = Vector256.Load(codes + at);
+            (both & mask).Store(tile + at);
+            (Vector256.ShiftRightLogical(both.AsUInt32(), 4).AsByte() & mask).Store(tile + 256 + at);
+        }
+    }
+
+    /// <summary>Two-bit fields to bit <paramref name="position"/> (0 or 4), added to what is there when it is 4.</summary>
+    private static void UnpackPairs(byte* plane, byte* tile, Vector256<byte> mask, int position)
+    {
+        for (var at = 0; at < 128; at += 32)
+        {
+            // Vectors 4i … 4i + 3 of plane i lie 64 bytes apart, 256 for the next plane.
+            var fields = Vector256.Load(plane + at).AsUInt32();
+            var to = tile + at / 64 * 256 + at % 64;
+            for (var s = 0; s < 4; s++)
             {
-                var v = form.LowBits == 4 ? Field(codes + 64 * (j & 3) + lane, j >> 2 << 2, 0x0F) : Field(codes + 64 * (j >> 2) + lane, 2 * (j & 3), 0x03);
-                if (form.HighBits == 1) v |= Vector256.ShiftLeft(Field(high, j, 1).AsUInt32(), form.LowBits).AsByte();
-                if (form.HighBits == 2) v |= Vector256.ShiftLeft(Field(high + 64 * (j >> 2), 2 * (j & 3), 3).AsUInt32(), 4).AsByte();
-                if (form.HasLevels) v = Lookup(form, v);
-                (v - offset).Store((byte*)tile + 64 * j + lane);
+                var turned = 2 * s >= position ? Vector256.ShiftRightLogical(fields, 2 * s - position) : Vector256.ShiftLeft(fields, position - 2 * s);
+                var value = turned.AsByte() & mask;
+                (position == 0 ? value : value | Vector256.Load(to + 64 * s)).Store(to + 64 * s);
             }
         }
+    }
+
+    private static void UnpackBits(byte* plane, byte* tile, int position)
+    {
+        var mask = Vector256.Create((byte)(1 << position));
+        for (var at = 0; at < 64; at += 32)
+        {
+            var bits = Vector256.Load(plane + at).AsUInt32();
+            for (var j = 0; j < 8; j++)
+            {
+                var turned = j >= position ? Vector256.ShiftRightLogical(bits, j - position) : Vector256.ShiftLeft(bits, position - j);
+                (turned.AsByte() & mask | Vector256.Load(tile + 64 * j + at)).Store(tile + 64 * j + at);
+            }
+        }
+    }
+
+    private static void Lookup(Vector128<byte> levels, byte* tile)
+    {
+        for (var at = 0; at < 512; at += 16) Vector128.Shuffle(levels, Vector128.Load(tile + at)).Store(tile + at);
     }
 
     /// <summary>
@@ -67,16 +109,6 @@ internal static unsafe class CodeTile
                 d.Store(scales + lane);
                 minimum.Store(scales + Rows + lane);
             }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<byte> Field(byte* at, int shift, byte mask) =>
-        Vector256.ShiftRightLogical(Vector256.Load(at).AsUInt32(), shift).AsByte() & Vector256.Create(mask);
-
-    private static Vector256<byte> Lookup(PackedForm form, Vector256<byte> v)
-    {
-        var levels = Vector128.Create(form.Levels);
-        return Vector256.Create(Vector128.Shuffle(levels, v.GetLower()), Vector128.Shuffle(levels, v.GetUpper()));
     }
 
     private static Vector256<int> Bytes(byte* at)
