@@ -1,4 +1,6 @@
 using System.CommandLine;
+using Kvasir.Synthesis;
 
 var root = new RootCommand("Writes random checkpoints of any size, family and tensor type.");
+root.Subcommands.Add(CheckpointCommand.Create());
 return await root.Parse(args).InvokeAsync();
