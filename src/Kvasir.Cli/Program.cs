@@ -7,6 +7,7 @@ var root = new RootCommand("Serve language models inside a memory budget, and kn
     TokenizeCommand.Create(),
     DetokenizeCommand.Create(),
     RunCommand.Create(),
+    RenderCommand.Create(),
     PerplexityCommand.Create(),
 };
 return await CommandRunner.RunAsync(root, args);
