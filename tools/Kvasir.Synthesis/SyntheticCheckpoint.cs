@@ -24,6 +24,19 @@ public static class SyntheticCheckpoint
     /// <summary>Writes a GGUF file.</summary>
     public static void WriteGguf(string path, SyntheticModel model, int version = 3) => Gguf(model, SyntheticTensors.Of(model), true, version).Write(path);
 
+    /// <summary>
+    /// Writes a Mistral model so that llama.cpp applies its window, which it does not for the architecture "llama": as granite_swa,
+    /// which is the same network with factors (here 1) and attention sinks (here so low that they get no weight).
+    /// </summary>
+    internal static void WriteWindowedForLlamaCpp(string path, SyntheticModel model)
+    {
+        const string Arch = "granite_swa";
+        var writer = Gguf(model, SyntheticTensors.Of(model), true, 3, Arch);
+        writer.Float32($"{Arch}.logit_scale", 1).Bools($"{Arch}.attention.sliding_window_pattern", [.. Enumerable.Repeat(true, model.Layers)]);
+        for (var i = 0; i < model.Layers; i++) writer.Tensor($"blk.{i}.attn_sinks.weight", [model.Heads], [.. Enumerable.Repeat(-1e9f, model.Heads)]);
+        writer.Write(path);
+    }
+
     /// <summary>Writes a GGUF split set name-00001-of-000NN.gguf beside <paramref name="name"/> and returns its first file.</summary>
     public static string WriteGgufSplit(string name, SyntheticModel model, int files)
     {
@@ -41,12 +54,12 @@ public static class SyntheticCheckpoint
 
     private static int RopeTensors(SyntheticModel model) => model.Scaling switch { SyntheticScaling.Llama3 => 1, SyntheticScaling.LongRope => 2, _ => 0 };
 
-    private static GgufWriter Gguf(SyntheticModel model, IReadOnlyList<SyntheticTensor> tensors, bool first, int version)
+    private static GgufWriter Gguf(SyntheticModel model, IReadOnlyList<SyntheticTensor> tensors, bool first, int version, string? architecture = null)
     {
         var writer = new GgufWriter(version);
         if (first)
         {
-            SyntheticMetadata.Write(writer, model, new SyntheticTokenizer(model.Vocabulary));
+            SyntheticMetadata.Write(writer, model, new SyntheticTokenizer(model.Vocabulary), architecture ?? model.GgufArchitecture);
             SyntheticMetadata.WriteRopeTensors(writer, model);
         }
         foreach (var tensor in tensors)

@@ -13,10 +13,9 @@ internal static class SyntheticMetadata
         [TensorType.MXFP4] = 38,
     };
 
-    public static void Write(GgufWriter output, SyntheticModel model, SyntheticTokenizer tokenizer)
+    public static void Write(GgufWriter output, SyntheticModel model, SyntheticTokenizer tokenizer, string arch)
     {
-        var arch = model.GgufArchitecture;
-        output.Text("general.architecture", arch).Text("general.name", $"Random {model.Family}")
+        output.Text("general.architecture", arch).Text("general.name", $"Random, {model.Layers} layers")
             .UInt32("general.file_type", FileTypes[model.Type]).UInt32("general.quantization_version", 2)
             .UInt32($"{arch}.context_length", model.Context)
             .UInt32($"{arch}.embedding_length", model.Hidden)
