@@ -35,7 +35,7 @@ public sealed record CompletionRequest
             Echo = fields.Flag("echo") ?? false,
             Logprobs = (int?)fields.Integer("logprobs", 0, ChatCompletionRequest.MaxTopLogprobs),
             AddSpecialTokens = fields.Flag("add_special_tokens") ?? true,
-            Sampling = SamplingFields.Read(fields),
+            Sampling = SamplingFields.Read(fields, leastTokens: 0),
         };
         if (fields.Text("suffix") is { Length: > 0 })
             fields.Fail(FailureKind.Unsupported, "Unsupported parameter: 'suffix'. Text can only be continued, not filled in.", "suffix");

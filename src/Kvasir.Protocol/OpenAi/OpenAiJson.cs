@@ -11,6 +11,7 @@ namespace Kvasir.Protocol.OpenAi;
 [JsonSerializable(typeof(ChatChunk))]
 [JsonSerializable(typeof(TextCompletion))]
 [JsonSerializable(typeof(ModelList))]
+[JsonSerializable(typeof(ModelCard))]
 [JsonSerializable(typeof(TokenizeResponse))]
 [JsonSerializable(typeof(DetokenizeResponse))]
 public sealed partial class OpenAiJson : JsonSerializerContext

@@ -56,7 +56,9 @@ public sealed record SamplingFields
     public bool IncludeUsage { get; init; }
 
     /// <summary>Reads the shared fields.</summary>
-    public static SamplingFields Read(JsonFields fields)
+    /// <param name="fields">The body.</param>
+    /// <param name="leastTokens">Least <c>max_tokens</c>: 0 where a prompt may be scored alone.</param>
+    public static SamplingFields Read(JsonFields fields, int leastTokens = 1)
     {
         var stream = fields.Flag("stream") ?? false;
         var sampling = new SamplingFields
@@ -75,7 +77,7 @@ public sealed record SamplingFields
             StopTokenIds = [.. ReadIds(fields, "stop_token_ids") ?? []],
             IncludeStop = fields.Flag("include_stop_str_in_output") ?? false,
             IgnoreEos = fields.Flag("ignore_eos") ?? false,
-            MaxTokens = (int?)(fields.Integer("max_completion_tokens", 1, int.MaxValue) ?? fields.Integer("max_tokens", 1, int.MaxValue)),
+            MaxTokens = (int?)(fields.Integer("max_completion_tokens", leastTokens, int.MaxValue) ?? fields.Integer("max_tokens", leastTokens, int.MaxValue)),
             N = (int)(fields.Integer("n", 1, MaxChoices) ?? 1),
             SkipSpecialTokens = fields.Flag("skip_special_tokens") ?? true,
             Stream = stream,

@@ -1,0 +1,108 @@
+using System.Diagnostics.Metrics;
+using Kvasir.Engine;
+
+namespace Kvasir.Server.Monitoring;
+
+/// <summary>
+/// What <c>/metrics</c> tells. Names follow vLLM's, with <c>kvasir_</c> in place of <c>vllm:</c>; see docs/reference/http-api.md.
+/// </summary>
+public sealed class ServerMetrics : IDisposable
+{
+    /// <summary>Name of the meter.</summary>
+    public const string MeterName = "Kvasir.Server";
+
+    /// <summary>Upper bounds for first tokens, in seconds (vLLM's).</summary>
+    public static readonly double[] FirstTokenBounds =
+        [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560];
+
+    /// <summary>Upper bounds between tokens, in seconds (vLLM's).</summary>
+    public static readonly double[] InterTokenBounds =
+        [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80];
+
+    /// <summary>Upper bounds for whole requests, in seconds (vLLM's).</summary>
+    public static readonly double[] RequestBounds =
+        [0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680];
+
+    private readonly Meter meter = new(MeterName);
+    private readonly Counter<long> promptTokens, cachedTokens, generatedTokens, successes, failures;
+
+    internal ServerMetrics(Func<KvasirEngine?> engine, Func<int> inside)
+    {
+        promptTokens = meter.CreateCounter<long>("kvasir_prompt_tokens", null, "Prompt tokens of answered requests.");
+        cachedTokens = meter.CreateCounter<long>("kvasir_prompt_tokens_cached", null, "Prompt tokens that were not computed again.");
+        generatedTokens = meter.CreateCounter<long>("kvasir_generation_tokens", null, "Tokens generated.");
+        successes = meter.CreateCounter<long>("kvasir_request_success", null, "Answered requests by why they ended.");
+        failures = meter.CreateCounter<long>("kvasir_request_failure", null, "Refused and broken requests by code, stage and party.");
+        FirstToken = meter.CreateHistogram<double>("kvasir_time_to_first_token_seconds", null, "From the request to its first token.");
+        InterToken = meter.CreateHistogram<double>("kvasir_inter_token_latency_seconds", null, "Between two tokens of an answer.");
+        PerOutputToken = meter.CreateHistogram<double>("kvasir_request_time_per_output_token_seconds", null, "Mean time between an answer's tokens.");
+        EndToEnd = meter.CreateHistogram<double>("kvasir_e2e_request_latency_seconds", null, "From the request to the end of its answer.");
+        QueueTime = meter.CreateHistogram<double>("kvasir_request_queue_time_seconds", null, "From the request to its first step.");
+        ObserveEngine(() => engine()?.Engine.Snapshot(), inside);
+        ObserveProcess();
+    }
+
+    /// <summary>From the request to its first token, in seconds.</summary>
+    public Histogram<double> FirstToken { get; }
+
+    /// <summary>Between two tokens of an answer, in seconds.</summary>
+    public Histogram<double> InterToken { get; }
+
+    /// <summary>Mean time between an answer's tokens, in seconds.</summary>
+    public Histogram<double> PerOutputToken { get; }
+
+    /// <summary>From the request to the end of its answer, in seconds.</summary>
+    public Histogram<double> EndToEnd { get; }
+
+    /// <summary>From the request to its first step, in seconds.</summary>
+    public Histogram<double> QueueTime { get; }
+
+    /// <summary>Counts an answer's tokens.</summary>
+    public void CountTokens(int prompt, int cached, int generated)
+    {
+        promptTokens.Add(prompt);
+        cachedTokens.Add(cached);
+        generatedTokens.Add(generated);
+    }
+
+    /// <summary>Counts an answer by why it ended.</summary>
+    public void CountSuccess(string finishReason) =>
+        successes.Add(1, new KeyValuePair<string, object?>("finished_reason", finishReason));
+
+    /// <summary>Counts a request that was not answered.</summary>
+    public void CountFailure(Protocol.OpenAi.RequestFailure failure) => failures.Add(1,
+        new("code", failure.Code), new("stage", failure.Stage.ToString()), new("party", failure.Party.ToString()));
+
+    /// <inheritdoc/>
+    public void Dispose() => meter.Dispose();
+
+    private void ObserveEngine(Func<EngineSnapshot?> snapshot, Func<int> inside)
+    {
+        Gauge("kvasir_num_requests_running", "Sequences that run.", state => state.Running);
+        Gauge("kvasir_num_requests_waiting", "Requests that wait.", state => state.Waiting);
+        Gauge("kvasir_kv_cache_usage_perc", "Share of KV blocks in use, 0 to 1.", state => state.KvBlocks == 0 ? 0 : (double)state.KvBlocksUsed / state.KvBlocks);
+        Gauge("kvasir_kv_cache_blocks", "KV blocks of 16 tokens in all.", state => state.KvBlocks);
+        Gauge("kvasir_kv_cache_blocks_used", "KV blocks in use.", state => state.KvBlocksUsed);
+        Gauge("kvasir_memory_budget_bytes", "What the ledger may hold.", state => state.BudgetBytes);
+        Total("kvasir_num_preemptions", "Sequences that gave way to others.", state => state.Preemptions);
+        Total("kvasir_engine_steps", "Steps of the engine.", state => state.Steps);
+        Total("kvasir_engine_prompt_tokens", "Prompt tokens computed, with those computed again.", state => state.PromptTokens);
+        Total("kvasir_engine_generation_tokens", "Tokens sampled.", state => state.GeneratedTokens);
+        meter.CreateObservableCounter("kvasir_engine_step_seconds", () => snapshot()?.StepSeconds ?? 0, null, "Time spent in steps.");
+        meter.CreateObservableGauge("kvasir_http_requests_inside", inside, null, "Requests for tokens that are being answered.");
+        meter.CreateObservableGauge("kvasir_ledger_bytes",
+            () => (snapshot()?.Ledger ?? []).Select(line => new Measurement<long>(line.Bytes, new KeyValuePair<string, object?>("owner", line.Name))),
+            null, "Bytes reserved, by owner.");
+
+        void Gauge(string name, string what, Func<EngineSnapshot, double> read) =>
+            meter.CreateObservableGauge(name, () => snapshot() is { } state ? read(state) : 0, null, what);
+        void Total(string name, string what, Func<EngineSnapshot, long> read) =>
+            meter.CreateObservableCounter(name, () => snapshot() is { } state ? read(state) : 0, null, what);
+    }
+
+    private void ObserveProcess()
+    {
+        meter.CreateObservableGauge("kvasir_process_resident_bytes", () => Environment.WorkingSet, null, "Resident memory of the process.");
+        meter.CreateObservableGauge("kvasir_managed_heap_bytes", () => GC.GetTotalMemory(false), null, "Managed objects, garbage included.");
+    }
+}

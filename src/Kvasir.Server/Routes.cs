@@ -1,0 +1,20 @@
+namespace Kvasir.Server;
+
+/// <summary>The server's routes.</summary>
+internal static class Routes
+{
+    public const string ChatCompletions = "/v1/chat/completions";
+    public const string Completions = "/v1/completions";
+    public const string Models = "/v1/models";
+    public const string Tokenize = "/tokenize";
+    public const string Detokenize = "/detokenize";
+    public const string Health = "/health";
+    public const string Ready = "/ready";
+    public const string Metrics = "/metrics";
+    public const string Status = "/";
+
+    /// <summary>For the answer to an unknown URL.</summary>
+    public const string Listing =
+        $"POST {ChatCompletions}, POST {Completions}, GET {Models}, GET {Models}/{{id}}, POST {Tokenize}, POST {Detokenize}, "
+        + $"GET {Health}, GET {Ready}, GET {Metrics}, GET {Status}";
+}

@@ -1,0 +1,24 @@
+using System.Collections.Immutable;
+
+namespace Kvasir.Server;
+
+/// <summary>How the HTTP server behaves.</summary>
+public sealed record ServerOptions
+{
+    /// <summary>Address to listen on: an IP address, or <c>localhost</c>.</summary>
+    public string Host { get; init; } = "127.0.0.1";
+    /// <summary>TCP port; 0 takes a free one.</summary>
+    public int Port { get; init; } = 8080;
+    /// <summary>Keys of which a request must carry one as <c>Authorization: Bearer …</c>; empty for none.</summary>
+    public ImmutableArray<string> ApiKeys { get; init; } = [];
+    /// <summary>Names the model answers to, the first being its own; empty for the checkpoint's name.</summary>
+    public ImmutableArray<string> ServedModelNames { get; init; } = [];
+    /// <summary>Origins that browsers may call from; <c>*</c> for any; empty for none.</summary>
+    public ImmutableArray<string> CorsOrigins { get; init; } = [];
+    /// <summary>Largest request body, in bytes.</summary>
+    public long MaxBodyBytes { get; init; } = 4 << 20;
+    /// <summary>How long running answers may take to finish once the server was asked to stop.</summary>
+    public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>Silence on a stream after which a comment is sent, so that proxies keep the connection.</summary>
+    public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(15);
+}

@@ -1,0 +1,66 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Kvasir.Protocol.OpenAi;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Kvasir.Server.Streaming;
+
+/// <summary>Server-sent events as OpenAI's clients read them: one JSON object per event, then <c>[DONE]</c>.</summary>
+public sealed class EventStream
+{
+    private readonly HttpContext http;
+
+    private EventStream(HttpContext http) => this.http = http;
+
+    /// <summary>Sends the headers.</summary>
+    public static async Task<EventStream> OpenAsync(HttpContext http)
+    {
+        var response = http.Response;
+        response.ContentType = "text/event-stream; charset=utf-8";
+        response.Headers.CacheControl = "no-cache";
+        // Proxies that buffer answers (nginx) would turn a stream into a wait.
+        response.Headers["X-Accel-Buffering"] = "no";
+        http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
+        await response.StartAsync(http.RequestAborted);
+        return new EventStream(http);
+    }
+
+    /// <summary>Sends one object.</summary>
+    public async ValueTask SendAsync<T>(T value, JsonTypeInfo<T> type)
+    {
+        Write("data: "u8);
+        using (var writer = new Utf8JsonWriter(http.Response.BodyWriter, new JsonWriterOptions { Encoder = type.Options.Encoder, SkipValidation = true }))
+            JsonSerializer.Serialize(writer, value, type);
+        Write("\n\n"u8);
+        await http.Response.BodyWriter.FlushAsync(http.RequestAborted);
+    }
+
+    /// <summary>Sends a comment, which clients ignore and proxies count as life.</summary>
+    public async ValueTask KeepAliveAsync()
+    {
+        Write(": waiting\n\n"u8);
+        await http.Response.BodyWriter.FlushAsync(http.RequestAborted);
+    }
+
+    /// <summary>Says that the answer broke off.</summary>
+    public async ValueTask FailAsync(RequestFailure failure)
+    {
+        http.Features.Set(failure);
+        await SendAsync(failure.ToBody(), OpenAiJson.Wire.ErrorBody);
+    }
+
+    /// <summary>Says that the answer is complete.</summary>
+    public async ValueTask CompleteAsync()
+    {
+        Write("data: [DONE]\n\n"u8);
+        await http.Response.BodyWriter.FlushAsync(http.RequestAborted);
+    }
+
+    private void Write(ReadOnlySpan<byte> bytes)
+    {
+        var writer = http.Response.BodyWriter;
+        bytes.CopyTo(writer.GetSpan(bytes.Length));
+        writer.Advance(bytes.Length);
+    }
+}

@@ -1,0 +1,73 @@
+using System.Buffers;
+using Kvasir.Protocol.OpenAi;
+using Microsoft.AspNetCore.Http;
+
+namespace Kvasir.Server.Transport;
+
+/// <summary>Reads request bodies: declared as JSON, bounded in size, few large ones at a time.</summary>
+public sealed class RequestBody : IDisposable
+{
+    private const int SmallBytes = 64 << 10;
+    private const int LargeAtATime = 4;
+
+    private readonly long maxBytes;
+    private readonly SemaphoreSlim large = new(LargeAtATime);
+
+    /// <summary>Creates a reader for bodies of at most <paramref name="maxBytes"/>.</summary>
+    public RequestBody(long maxBytes) => this.maxBytes = maxBytes;
+
+    /// <summary>Reads a body and hands it to a parser. What is large is read and parsed a few at a time, so that many large bodies take no more memory than a few.</summary>
+    public async ValueTask<(T? Value, RequestFailure? Failure)> ReadAsync<T>(HttpContext http, Parser<T> parse) where T : class
+    {
+        var request = http.Request;
+        if (!IsJson(request.ContentType))
+            return (null, new RequestFailure(FailureKind.UnsupportedMediaType,
+                $"Content-Type is '{request.ContentType ?? "(none)"}'; expected application/json."));
+        if (request.ContentLength > maxBytes) return (null, TooLarge());
+        if (request.ContentLength <= SmallBytes) return await ReadParsedAsync(http, parse);
+        await large.WaitAsync(http.RequestAborted);
+        try
+        {
+            return await ReadParsedAsync(http, parse);
+        }
+        finally
+        {
+            large.Release();
+        }
+    }
+
+    /// <summary>A parser of bodies, such as <see cref="ChatCompletionRequest.Parse"/>.</summary>
+    public delegate T? Parser<T>(ReadOnlyMemory<byte> body, out RequestFailure? failure) where T : class;
+
+    /// <inheritdoc/>
+    public void Dispose() => large.Dispose();
+
+    private async ValueTask<(T?, RequestFailure?)> ReadParsedAsync<T>(HttpContext http, Parser<T> parse) where T : class
+    {
+        var reader = http.Request.BodyReader;
+        while (true)
+        {
+            var read = await reader.ReadAsync(http.RequestAborted);
+            if (read.Buffer.Length > maxBytes) return (null, TooLarge());
+            if (!read.IsCompleted)
+            {
+                reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+                continue;
+            }
+            var bytes = read.Buffer.IsSingleSegment ? read.Buffer.First : read.Buffer.ToArray();
+            var value = parse(bytes, out var failure);
+            reader.AdvanceTo(read.Buffer.End);
+            return (value, failure);
+        }
+    }
+
+    private RequestFailure TooLarge() =>
+        new(FailureKind.BodyTooLarge, $"The body is larger than the {maxBytes} bytes that this server reads.");
+
+    private static bool IsJson(string? contentType)
+    {
+        var type = contentType?.Split(';')[0].Trim();
+        return type is not null && (type.Equals("application/json", StringComparison.OrdinalIgnoreCase)
+            || type.EndsWith("+json", StringComparison.OrdinalIgnoreCase));
+    }
+}
