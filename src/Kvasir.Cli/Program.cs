@@ -4,6 +4,7 @@ using Kvasir.Cli.Commands;
 
 var root = new RootCommand("Serve language models inside a memory budget, and know where every byte goes.")
 {
+    ServeCommand.Create(),
     TokenizeCommand.Create(),
     DetokenizeCommand.Create(),
     RunCommand.Create(),
