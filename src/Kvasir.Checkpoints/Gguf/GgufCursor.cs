@@ -39,6 +39,17 @@ internal sealed class GgufCursor(MappedFile file, long position = 0)
         return Take((int)length);
     }
 
+    // Converters write names of some dozens of bytes.
+    private const int MaximumNameBytes = 1024;
+
+    /// <summary>The name of a key or tensor, short enough to appear in messages.</summary>
+    public string Name()
+    {
+        var bytes = TextBytes();
+        return bytes.Length <= MaximumNameBytes ? Encoding.UTF8.GetString(bytes)
+            : throw new CheckpointException($"{file.FilePath} has a name of {bytes.Length} bytes before offset {Position}; at most {MaximumNameBytes} are read. It is damaged.");
+    }
+
     public string Text() => Encoding.UTF8.GetString(TextBytes());
 
     public void Skip(long bytes)

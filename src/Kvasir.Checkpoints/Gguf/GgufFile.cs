@@ -106,7 +106,7 @@ public sealed class GgufFile : IDisposable
 
     private static TensorEntry ReadDeclaration(MappedFile file, GgufCursor cursor, int fileIndex)
     {
-        var name = cursor.Text();
+        var name = cursor.Name();
         var dimensions = cursor.UInt32();
         if (dimensions is 0 or > MaximumDimensions)
             throw new CheckpointException($"{file.FilePath}: tensor \"{name}\" has {dimensions} dimensions; 1 to {MaximumDimensions} were expected.");

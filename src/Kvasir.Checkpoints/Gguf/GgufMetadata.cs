@@ -29,7 +29,7 @@ public sealed class GgufMetadata
         var metadata = new GgufMetadata(file);
         for (long i = 0; i < count; i++)
         {
-            var key = cursor.Text();
+            var key = cursor.Name();
             if (!metadata._values.TryAdd(key, metadata.ReadValue(cursor, key)))
                 throw new CheckpointException($"{file.FilePath} has the metadata key \"{key}\" twice; it is damaged.");
         }

@@ -12,12 +12,24 @@ internal static class ChatTemplateFile
         var own = Path.Combine(directory, "chat_template.jinja");
         if (File.Exists(own))
         {
-            if (new FileInfo(own).Length > MaximumBytes) throw new CheckpointException($"{own} is larger than the {MaximumBytes} bytes that are read of a template.");
-            return File.ReadAllText(own);
+            return ReadText(own);
         }
         var config = JsonFile.TryFields(Path.Combine(directory, "tokenizer_config.json"));
         if (config is null || !config.TryFind("chat_template", out var template)) return null;
         return template.Value.ValueKind == JsonValueKind.Array ? Default(config, template.Value) : config.Text("chat_template");
+    }
+
+    private static string ReadText(string path)
+    {
+        try
+        {
+            return new FileInfo(path).Length <= MaximumBytes ? File.ReadAllText(path)
+                : throw new CheckpointException($"{path} is larger than the {MaximumBytes} bytes that are read of a template.");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException($"{path} cannot be read: {error.Message}", error);
+        }
     }
 
     /// <summary>The template named "default", else the first.</summary>

@@ -8,6 +8,9 @@ internal sealed class SafetensorsHeader(MappedFile file, long dataStart, int fil
 {
     private const int MaximumDimensions = 8;
 
+    // Names appear in messages.
+    private const int MaximumNameBytes = 1024;
+
     private static readonly Dictionary<string, int> BitsOfType = new()
     {
         ["F32"] = 32, ["F16"] = 16, ["BF16"] = 16, ["F64"] = 64, ["I64"] = 64, ["I32"] = 32, ["I16"] = 16, ["I8"] = 8,
@@ -31,6 +34,8 @@ internal sealed class SafetensorsHeader(MappedFile file, long dataStart, int fil
         if (reader.TokenType != JsonTokenType.StartObject) throw new JsonException("not an object");
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
+            if (reader.ValueSpan.Length > MaximumNameBytes)
+                throw new CheckpointException($"{file.FilePath} has a tensor name of {reader.ValueSpan.Length} bytes; at most {MaximumNameBytes} are read. It is damaged.");
             var name = reader.GetString()!;
             if (!_names.Add(name)) throw new CheckpointException($"{file.FilePath} has the tensor \"{name}\" twice; it is damaged.");
             reader.Read();
