@@ -34,6 +34,16 @@ public sealed record ModelSpec
     public float? LogitSoftcap { get; init; }
     /// <summary>Parameters counted from the tensors, or computed from the shapes where there are none.</summary>
     public long ParameterCount { get; init; }
+    /// <summary>Parameters of vision and audio towers with their projectors, outside <see cref="Layers"/>; 0 for text models.</summary>
+    public long EncoderParameters { get; init; }
+    /// <summary>Extra layers that predict further tokens (DeepSeek's MTP); loaded for speculative decoding alone.</summary>
+    public int PredictionLayers { get; init; }
+    /// <summary>Rows of a learned position table (GPT-2, BERT), 0 where positions are rotary.</summary>
+    public int PositionRows { get; init; }
+    /// <summary>Rows of a learned token type table (BERT), 0 for none.</summary>
+    public int TokenTypeRows { get; init; }
+    /// <summary>Whether the model has no output projection (embedding models).</summary>
+    public bool EncoderOnly { get; init; }
 }
 
 /// <summary>Normalization before a projection.</summary>
@@ -62,6 +72,10 @@ public sealed record LayerSpec
     public bool PostMixerNorm { get; init; }
     /// <summary>Whether the feed-forward's output is normalized before it is added (Gemma 2 and 3).</summary>
     public bool PostFeedForwardNorm { get; init; }
+    /// <summary>Whether the norms stand behind mixer and feed-forward only (Olmo 2 and 3): as many, elsewhere.</summary>
+    public bool OnlyPostNorms { get; init; }
+    /// <summary>Whether a parallel layer has a norm of its own for the feed-forward (GPT-NeoX).</summary>
+    public bool SeparateParallelNorms { get; init; }
     /// <summary>Whether mixer and feed-forward read the same normalized input and are added together (Falcon, Phi-2, Command-R).</summary>
     public bool Parallel { get; init; }
 }
@@ -98,6 +112,12 @@ public sealed record AttentionSpec : MixerSpec
     public bool QkNorm { get; init; }
     /// <summary>Learned sink logits per head join the softmax (gpt-oss).</summary>
     public bool Sinks { get; init; }
+    /// <summary>The query projection carries a gate of the same size for the output (Qwen3-Next).</summary>
+    public bool OutputGate { get; init; }
+    /// <summary>Weights of the query and key norms span all heads together, not one head (Olmo 2 and 3, MiniMax).</summary>
+    public bool QkNormOverAllHeads { get; init; }
+    /// <summary>Values are the keys: one projection and one tensor (Gemma 4's global layers).</summary>
+    public bool KeysAreValues { get; init; }
     /// <summary>Index of the earlier layer whose keys and values this one reads (Gemma 3n, Hunyuan), or null.</summary>
     public int? SharesKeyValuesOfLayer { get; init; }
 }
@@ -119,6 +139,8 @@ public sealed record LatentAttentionSpec : MixerSpec
     public required int ValueHeadSize { get; init; }
     /// <summary>Size of the sparse indexer's key per token (DeepSeek V3.2), or null.</summary>
     public int? IndexerHeadSize { get; init; }
+    /// <summary>Heads of the sparse indexer's query, 0 for none.</summary>
+    public int IndexerHeads { get; init; }
     /// <summary>Rotary embedding of the rotary part.</summary>
     public RopeSpec? Rope { get; init; }
 }
@@ -140,6 +162,17 @@ public sealed record MambaSpec : MixerSpec
     public int HeadSize { get; init; }
     /// <summary>Groups that share B and C (Mamba-2).</summary>
     public int Groups { get; init; }
+    /// <summary>Rank of the time-step projection (Mamba-1).</summary>
+    public int TimeStepRank { get; init; }
+    /// <summary>Bytes per element of the recurrent state that the checkpoint asks for, 4 in most models.</summary>
+    public int StateElementBytes { get; init; } = 4;
+}
+
+/// <summary>A short gated convolution (LFM2): the last few inputs per sequence.</summary>
+public sealed record ShortConvolutionSpec : MixerSpec
+{
+    /// <summary>Width of the causal convolution.</summary>
+    public required int ConvolutionWidth { get; init; }
 }
 
 /// <summary>A gated delta net layer (Qwen3-Next, Kimi Linear): a matrix state per head, whatever the length.</summary>
@@ -155,6 +188,8 @@ public sealed record GatedDeltaNetSpec : MixerSpec
     public required int ValueHeadSize { get; init; }
     /// <summary>Width of the causal convolution.</summary>
     public required int ConvolutionWidth { get; init; }
+    /// <summary>Bytes per element of the recurrent state that the checkpoint asks for.</summary>
+    public int StateElementBytes { get; init; } = 4;
 }
 
 /// <summary>Attention over another model's states (vision in Llama 3.2): keys and values of a fixed number of tokens.</summary>
@@ -206,6 +241,8 @@ public sealed record ExpertFeedForwardSpec : FeedForwardSpec
     public bool Gated { get; init; } = true;
     /// <summary>Router and experts carry biases (gpt-oss).</summary>
     public bool Bias { get; init; }
+    /// <summary>The router alone carries a correction bias per expert (DeepSeek V3, MiniMax).</summary>
+    public bool RouterBias { get; init; }
 }
 
 /// <summary>Non-linearities of feed-forward networks.</summary>
