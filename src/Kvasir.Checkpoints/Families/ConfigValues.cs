@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Kvasir.Checkpoints.HuggingFace;
 
 namespace Kvasir.Checkpoints.Families;
 
@@ -28,6 +29,9 @@ internal sealed class ConfigValues
 
     public JsonElement Root { get; }
     public string Name { get; }
+
+    /// <summary>The same values for readers of one level: the language model's own object.</summary>
+    public ConfigFields ToFields() => new(_text, Name);
 
     public bool Has(string key) => TryGet(key, out _);
 

@@ -1,49 +1,8 @@
 namespace Kvasir.Checkpoints.Families;
 
-/// <summary>Dense models: one feed-forward network per layer.</summary>
+/// <summary>Dense models beyond those that run here: one feed-forward network per layer.</summary>
 internal static class DenseShapes
 {
-    public static ModelSpec Llama(ConfigValues values)
-    {
-        var window = values.IntOrNull("sliding_window");
-        var attention = ModelShapes.Attention(values) with
-        {
-            QkvBias = values.Flag("attention_bias", false) || values.Flag("qkv_bias", false),
-            OutputBias = values.Flag("attention_bias", false),
-        };
-        return ModelShapes.Model(values, NormKind.Rms, false, index => Layer(attention with { SlidingWindow = Windowed(values, index, window is not null) ? window : null }, values));
-    }
-
-    public static ModelSpec Qwen2(ConfigValues values)
-    {
-        var attention = ModelShapes.Attention(values) with { QkvBias = true };
-        return ModelShapes.Model(values, NormKind.Rms, false, _ => Layer(attention, values));
-    }
-
-    public static ModelSpec Qwen3(ConfigValues values)
-    {
-        var attention = ModelShapes.Attention(values) with { QkNorm = true };
-        return ModelShapes.Model(values, NormKind.Rms, false, _ => Layer(attention, values));
-    }
-
-    public static ModelSpec Granite(ConfigValues values) =>
-        ModelShapes.Model(values, NormKind.Rms, true, _ => Layer(ModelShapes.Attention(values), values));
-
-    public static ModelSpec Gemma(ConfigValues values)
-    {
-        var third = values.Text("model_type")?.StartsWith("gemma3", StringComparison.Ordinal) ?? false;
-        var first = values.Text("model_type") == "gemma";
-        var window = first ? null : values.IntOrNull("sliding_window");
-        var attention = ModelShapes.Attention(values) with { QkNorm = third };
-        return ModelShapes.Model(values, NormKind.Rms, true, index => new LayerSpec
-        {
-            Mixer = attention with { SlidingWindow = Windowed(values, index, third ? (index + 1) % values.Int("sliding_window_pattern", 6) != 0 : index % 2 == 0) ? window : null },
-            FeedForward = ModelShapes.Gated(values.Required("intermediate_size"), Activation.GeluTanh),
-            PostMixerNorm = !first,
-            PostFeedForwardNorm = !first,
-        });
-    }
-
     public static ModelSpec Olmo(ConfigValues values)
     {
         var window = values.IntOrNull("sliding_window");
@@ -79,7 +38,7 @@ internal static class DenseShapes
         });
     }
 
-    public static ModelSpec Phi2(ConfigValues values) => Neo(values, separateNorms: false) with { };
+    public static ModelSpec Phi2(ConfigValues values) => Neo(values, separateNorms: false);
 
     public static ModelSpec GptNeoX(ConfigValues values) => Neo(values, separateNorms: true);
 

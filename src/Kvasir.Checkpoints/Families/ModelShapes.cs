@@ -4,10 +4,10 @@ using System.Text.Json;
 namespace Kvasir.Checkpoints.Families;
 
 /// <summary>
-/// The shapes of a model from its <c>config.json</c>: every family that the planner prices, whether the engine runs it
-/// or not. Shapes only: rotary frequencies and tensors are left out.
+/// The shapes of models that can be planned but not run here, from their <c>config.json</c>: mixtures of experts, latent
+/// attention, hybrids, and relatives of the dense families. Rotary frequencies and tensors are left out.
 /// </summary>
-public static class ModelShapes
+internal static class ModelShapes
 {
     private const int MaximumLayers = 10_000;
 
@@ -21,15 +21,14 @@ public static class ModelShapes
     {
         var values = new ConfigValues(config, name);
         var family = values.Text("model_type") ?? FromArchitecture(values)
-            ?? throw new CheckpointException($"The configuration of {name} names no model_type; is it a model's config.json?");
+            ?? throw new CheckpointException($"{name} lacks \"model_type\", so what model it is cannot be known.");
         if (!Readers.TryGetValue(family, out var reader) && !Readers.TryGetValue(family.Replace("_text", "", StringComparison.Ordinal), out reader))
             throw new CheckpointException(
-                $"The architecture '{family}' of {name} is not known. Known: {string.Join(", ", Families)}. " +
-                "A checkpoint with its tensors' headers can still be weighed: give its folder or file.");
+                $"{name}: the architecture \"{family}\" is not known. Known are {string.Join(", ", ModelSpecReader.PlannedArchitectures)}.");
         var spec = reader(values);
         if (spec.Layers.Length is 0 or > MaximumLayers)
             throw new CheckpointException($"The configuration of {name} describes {spec.Layers.Length} layers; between 1 and {MaximumLayers} were expected.");
-        return spec with { Architecture = family, EncoderParameters = EncoderShapes.Count(values) };
+        return spec with { Architecture = family };
     }
 
     private static string? FromArchitecture(ConfigValues values) =>
@@ -45,11 +44,9 @@ public static class ModelShapes
         {
             foreach (var name in names) readers[name] = reader;
         }
-        Add(DenseShapes.Llama, "llama", "mistral", "mistral3", "ministral", "ministral3", "phi3", "yi", "internlm2", "llava", "llava_next", "exaone", "smollm3", "stablelm", "seed_oss", "pixtral");
-        Add(DenseShapes.Qwen2, "qwen2", "qwen2_vl", "qwen2_5_vl", "qwen2_5_omni", "qwen2_audio");
-        Add(DenseShapes.Qwen3, "qwen3", "qwen3_vl");
-        Add(DenseShapes.Gemma, "gemma", "gemma2", "gemma3", "gemma3_text");
-        Add(DenseShapes.Granite, "granite");
+        Add(As("llama"), "mistral3", "ministral3", "internlm2", "llava", "llava_next", "exaone", "stablelm", "seed_oss", "pixtral");
+        Add(As("qwen2"), "qwen2_vl", "qwen2_5_vl", "qwen2_5_omni", "qwen2_audio");
+        Add(As("qwen3"), "qwen3_vl");
         Add(DenseShapes.Olmo, "olmo2", "olmo3");
         Add(DenseShapes.Cohere, "cohere", "cohere2");
         Add(DenseShapes.Falcon, "falcon", "RefinedWebModel");
@@ -72,6 +69,9 @@ public static class ModelShapes
         Add(HybridShapes.CrossAttention, "mllama", "mllama_text_model");
         return readers;
     }
+
+    /// <summary>A family whose text part has the shapes of a runnable one.</summary>
+    private static Func<ConfigValues, ModelSpec> As(string type) => values => ModelSpecReader.FromConfigOfType(type, values.ToFields());
 
     /// <summary>A model's outer shape; each layer by its index.</summary>
     internal static ModelSpec Model(ConfigValues values, NormKind norm, bool tiedByDefault, Func<int, LayerSpec> layer, int? layers = null)
