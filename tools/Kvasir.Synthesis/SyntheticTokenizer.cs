@@ -8,7 +8,7 @@ namespace Kvasir.Synthesis;
 /// </summary>
 internal sealed class SyntheticTokenizer
 {
-    public const int BeginId = 256, EndId = 257;
+    public const int BeginId = 256, EndId = 257, FirstPieceId = 261;
 
     public const string ChatTemplate =
         "{{ bos_token }}{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}";
@@ -39,11 +39,23 @@ internal sealed class SyntheticTokenizer
         while (_tokens.Count < vocabulary) Add($"<|unused{_tokens.Count}|>", Unused);
     }
 
-    public void Write(GgufWriter output) => output
+    /// <summary>Bytes, control tokens, then the given pieces, which text is never read as.</summary>
+    public SyntheticTokenizer(IEnumerable<ReadOnlyMemory<byte>> pieces)
+    {
+        var characters = ByteCharacters().ToArray();
+        foreach (var character in characters) Add(character.ToString(), Normal);
+        foreach (var special in Specials) Add(special, Control);
+        foreach (var piece in pieces) Add(string.Concat(piece.ToArray().Select(part => characters[part])), Normal);
+    }
+
+    /// <summary>Tokens in all.</summary>
+    public int Size => _tokens.Count;
+
+    public void Write(GgufWriter output, string chatTemplate = ChatTemplate) => output
         .Text("tokenizer.ggml.model", "gpt2").Text("tokenizer.ggml.pre", "gpt-2")
         .Texts("tokenizer.ggml.tokens", _tokens).Int32s("tokenizer.ggml.token_type", _types).Texts("tokenizer.ggml.merges", _merges)
         .UInt32("tokenizer.ggml.bos_token_id", BeginId).UInt32("tokenizer.ggml.eos_token_id", EndId)
-        .Bool("tokenizer.ggml.add_bos_token", true).Text("tokenizer.chat_template", ChatTemplate);
+        .Bool("tokenizer.ggml.add_bos_token", true).Text("tokenizer.chat_template", chatTemplate);
 
     /// <summary>tokenizer.json.</summary>
     public JsonObject ToJson()
