@@ -122,7 +122,7 @@ public sealed class KvasirServer : IAsyncDisposable
     private static void Listen(KestrelServerOptions kestrel, ServerOptions options)
     {
         kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxRequestBodySize = options.MaxBodyBytes;
+        kestrel.Limits.MaxRequestBodySize = options.MaxBodyBytes + RequestBody.DiscardedBytes;
         if (options.Host is "localhost" && options.Port != 0) kestrel.ListenLocalhost(options.Port);
         else kestrel.Listen(options.Host is "localhost" ? IPAddress.Loopback : ParseAddress(options.Host), options.Port);
     }

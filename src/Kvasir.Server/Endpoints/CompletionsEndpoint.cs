@@ -22,6 +22,9 @@ internal sealed class CompletionsEndpoint(ServerState state)
         var prompts = request.Prompts.Select(prompt => Prompt(engine, request, prompt)).ToImmutableArray();
         if (prompts.FirstOrDefault(prompt => prompt.Ids.IsEmpty) is not null)
             return new RequestFailure(FailureKind.InvalidValue, "Invalid 'prompt': it has no tokens; at least one is needed.", "prompt");
+        var vocabulary = engine.Engine.Spec.VocabularySize;
+        if (prompts.SelectMany(prompt => prompt.Ids).FirstOrDefault(id => id >= vocabulary) is > 0 and var unknown)
+            return new RequestFailure(FailureKind.InvalidValue, $"Invalid 'prompt': token {unknown} is not between 0 and {vocabulary - 1}.", "prompt");
         var asked = prompts.SelectMany(prompt => ChatPipeline.Copies(Request(engine, request, prompt.Ids), request.Sampling.N)).ToArray();
         if (!engine.Pipeline.TryStart(asked, out var generation, out failure))
             return failure.Param == "messages" ? failure with { Param = "prompt" } : failure;

@@ -7,6 +7,12 @@ namespace Kvasir.Server.Transport;
 /// <summary>Reads request bodies: declared as JSON, bounded in size, few large ones at a time.</summary>
 public sealed class RequestBody : IDisposable
 {
+    /// <summary>
+    /// Bytes beyond the bound that are received and thrown away: a connection that is closed while its client still sends
+    /// is reset, and the client never sees why it was refused.
+    /// </summary>
+    public const long DiscardedBytes = 64 << 20;
+
     private const int SmallBytes = 64 << 10;
     private const int LargeAtATime = 4;
 
@@ -48,7 +54,11 @@ public sealed class RequestBody : IDisposable
         while (true)
         {
             var read = await reader.ReadAsync(http.RequestAborted);
-            if (read.Buffer.Length > maxBytes) return (null, TooLarge());
+            if (read.Buffer.Length > maxBytes)
+            {
+                reader.AdvanceTo(read.Buffer.End);
+                return (null, TooLarge());
+            }
             if (!read.IsCompleted)
             {
                 reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
