@@ -16,6 +16,8 @@ public sealed record Quantization
     public bool ExpertsOnly { get; init; }
     /// <summary>Attention stays as it is (modelopt's NVFP4 of DeepSeek, and of hybrids).</summary>
     public bool KeepsAttention { get; init; }
+    /// <summary>What an engine is told to quantize 16-bit weights to while it loads them ("fp8"), or null for weights stored so.</summary>
+    public string? LoadFlag { get; init; }
     /// <summary>The recipe of a GGUF file, or null.</summary>
     public GgufRecipe? Gguf { get; init; }
 

@@ -1,0 +1,40 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Kvasir.Checkpoints;
+using Kvasir.Planning.Weights;
+
+namespace Kvasir.Planning.Engines;
+
+/// <summary>What an engine does with memory: one class each, constants by version in a table beside it.</summary>
+public abstract partial class EngineRules
+{
+    /// <summary>The name on the command line: "vllm", "llama.cpp".</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Where the memory of each GPU would go.</summary>
+    public abstract MemoryEstimate Estimate(ModelSpec model, Device device, ServingOptions options);
+
+    /// <summary>The command that starts the engine with these options and exact sizes.</summary>
+    /// <param name="model">Name or path of the model as the engine takes it.</param>
+    /// <param name="estimate">What <see cref="Estimate"/> gave for the same options.</param>
+    /// <param name="options">The options.</param>
+    public abstract string LaunchCommand(string model, MemoryEstimate estimate, ServingOptions options);
+
+    /// <summary>Weights on the fullest GPU, before what the engine adds at load.</summary>
+    protected static long WeightBytes(ModelSpec model, ServingOptions options)
+    {
+        var plain = options.TextOnly ? model with { EncoderParameters = 0 } : model;
+        return ShardedWeights.Of(plain, options.Quantization, options.Parallelism, options.Speculative).Largest;
+    }
+
+    /// <summary>Reads "0.11.0", "~0.10.1", "0.2x" as 11, 10, 20; null where there is no such number.</summary>
+    internal static int? Minor(string? version)
+    {
+        if (version is null || VersionPattern().Match(version) is not { Success: true } match) return null;
+        var number = int.Parse(match.Groups["minor"].ValueSpan, CultureInfo.InvariantCulture);
+        return match.Groups["any"].Success ? 10 * number : number;
+    }
+
+    [GeneratedRegex(@"(?<![\d.])0\.(?<minor>\d{1,3})(?<any>x)?")]
+    private static partial Regex VersionPattern();
+}

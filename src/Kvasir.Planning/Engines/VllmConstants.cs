@@ -1,0 +1,39 @@
+namespace Kvasir.Planning.Engines;
+
+/// <summary>
+/// What differs between versions of vLLM (memory model §4.1, §5; read in its sources and in start-up logs). A row holds
+/// from its version until the next.
+/// </summary>
+/// <param name="Minor">First version, 0.N.</param>
+/// <param name="Utilization">Default of --gpu-memory-utilization.</param>
+/// <param name="SamplerBytes">Bytes per sequence and vocabulary entry while sampling is profiled.</param>
+/// <param name="WorkspaceStays">The expert workspace is still held when sampling is profiled.</param>
+/// <param name="GraphsInside">Graphs are estimated and taken from the budget.</param>
+/// <param name="OtherMiB">Memory outside torch on one GPU, MiB.</param>
+/// <param name="OtherLinkedMiB">The same with tensor parallelism over NVLink.</param>
+/// <param name="OtherPcieMiB">The same with tensor parallelism over PCIe.</param>
+/// <param name="ConcurrentBatches">Batches in flight, which sliding windows must hold room for.</param>
+/// <param name="GroupsWindows">Layers of several kinds get pools of their own kind; else every layer is priced as full.</param>
+/// <param name="PrintsConcurrency">"GPU KV cache size" is concurrency × context; before, blocks per group × block size.</param>
+/// <param name="SmallCardsWide">Sequences by default on GPUs of less than 70 GiB and A100s.</param>
+internal sealed record VllmConstants(
+    int Minor, double Utilization, double SamplerBytes, bool WorkspaceStays, bool GraphsInside, int OtherMiB, int OtherLinkedMiB, int OtherPcieMiB,
+    int ConcurrentBatches, bool GroupsWindows, bool PrintsConcurrency, int SmallCardsWide = 256)
+{
+    /// <summary>First version whose engine is "V1": prefill in chunks by default, whatever the context.</summary>
+    public const int FirstChunked = 8;
+
+    public static IReadOnlyList<VllmConstants> ByVersion { get; } =
+    [
+        new(0, 0.90, 37.6, false, false, 100, 550, 250, 1, false, false),
+        new(8, 0.90, 37.6, false, false, 100, 550, 250, 1, false, false),
+        new(11, 0.90, 37.6, false, false, 130, 550, 250, 1, true, false),
+        new(14, 0.90, 37.6, false, false, 130, 1400, 250, 2, true, false),
+        new(17, 0.90, 14.1, true, false, 130, 2100, 500, 2, true, false),
+        new(18, 0.90, 14.1, true, false, 260, 2150, 700, 2, true, false),
+        new(21, 0.90, 14.1, true, true, 260, 2150, 700, 2, true, true),
+        new(22, 0.92, 8.6, true, true, 260, 2150, 700, 2, true, true),
+    ];
+
+    public static VllmConstants For(int? minor) => ByVersion.Last(row => row.Minor <= (minor ?? int.MaxValue));
+}
