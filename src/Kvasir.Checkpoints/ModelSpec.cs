@@ -36,6 +36,10 @@ public sealed record ModelSpec
     public long ParameterCount { get; init; }
     /// <summary>Parameters of vision and audio towers with their projectors, outside <see cref="Layers"/>; 0 for text models.</summary>
     public long EncoderParameters { get; init; }
+    /// <summary>Patches of the largest picture that a vision tower takes at once, 0 for none or unknown.</summary>
+    public int EncoderPatches { get; init; }
+    /// <summary>Width of a vision tower.</summary>
+    public int EncoderWidth { get; init; }
     /// <summary>Extra layers that predict further tokens (DeepSeek's MTP); loaded for speculative decoding alone.</summary>
     public int PredictionLayers { get; init; }
     /// <summary>Rows of a learned position table (GPT-2, BERT), 0 where positions are rotary.</summary>

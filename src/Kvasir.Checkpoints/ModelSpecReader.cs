@@ -39,7 +39,7 @@ public static class ModelSpecReader
         var spec = fields.Text("model_type") is { } type && ByHuggingFaceType.TryGetValue(type, out var family)
             ? family.FromConfig(fields)
             : ModelShapes.FromConfig(config, source);
-        return spec with { EncoderParameters = EncoderShapes.Count(config, spec.HiddenSize) };
+        return EncoderShapes.AddTo(spec, config);
     }
 
     /// <summary>Reads a configuration as if it named the runnable family <paramref name="type"/>, whose shapes it shares.</summary>

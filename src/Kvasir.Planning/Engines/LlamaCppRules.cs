@@ -41,6 +41,7 @@ public sealed class LlamaCppRules : EngineRules
             Activations = Band.Around(ComputeBytes(model, options, ubatch, context * sequences), 0.2, 0.5),
             Graphs = Band.Exactly(0),
             GraphsInside = true,
+            RefusesLongContext = true,
             Overhead = Band.Exactly(0),
             Layout = layout,
             FixedPool = layout.RequestBytes(context * sequences),
@@ -67,7 +68,7 @@ public sealed class LlamaCppRules : EngineRules
     {
         var whole = WeightBytes(model, options);
         var embedding = WeightInventory.Of(model)[0];
-        return model.TiedEmbeddings || options.Parallelism.Pipeline > 1 ? whole : whole - ShardedWeights.Bytes(embedding, options.Quantization, model.Layers.Length);
+        return (model.TiedEmbeddings && !model.EncoderOnly) || options.Parallelism.Pipeline > 1 ? whole : whole - ShardedWeights.Bytes(embedding, options.Quantization, model.Layers.Length);
     }
 
     /// <inheritdoc/>
@@ -107,11 +108,20 @@ public sealed record LlamaCppKvLayout : KvLayout
     {
         // Eight-bit floats are no cache type here; q8_0 stands in.
         var type = options.KvType.Name == "fp8" ? KvType.Parse("q8_0")! : options.KvType;
-        var layers = KvShape.Layers(model, type, 1, LlamaCppConstants.StateElementBytes);
+        var kept = options.ExpandedLatent || IsExpanded(options.Version) ? model with { Layers = [.. model.Layers.Select(Expanded)] } : model;
+        var layers = KvShape.Layers(kept, type, 1, LlamaCppConstants.StateElementBytes);
         if (options.FullWindows) layers = [.. layers.Select(layer => layer with { Window = null })];
         var stage = options.Parallelism.Stages(layers.Count).Select(s => layers.Skip(s.First).Take(s.End - s.First).ToList()).MaxBy(s => s.Sum(layer => layer.BytesPerToken))!;
         return new LlamaCppKvLayout { BytesPerToken = stage.Sum(layer => layer.BytesPerToken), Layers = [.. stage], UBatch = ubatch, Sequences = sequences };
     }
+
+    /// <summary>Builds before May 2025 (version given as a month) kept the keys and values of every head of latent attention.</summary>
+    private static bool IsExpanded(string? version) => version is { Length: >= 7 } && char.IsAsciiDigit(version[0]) && string.CompareOrdinal(version, "2025-05") < 0;
+
+    private static LayerSpec Expanded(LayerSpec layer) => layer.Mixer is not LatentAttentionSpec l ? layer : layer with
+    {
+        Mixer = new AttentionSpec { Heads = l.Heads, KeyValueHeads = l.Heads, HeadSize = l.NopeHeadSize + l.RopeHeadSize, ValueHeadSize = l.ValueHeadSize, Scale = 1 },
+    };
 
     private static long Pad(long tokens) => (tokens + LlamaCppConstants.ContextPadding - 1) / LlamaCppConstants.ContextPadding * LlamaCppConstants.ContextPadding;
 }

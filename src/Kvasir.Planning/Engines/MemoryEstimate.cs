@@ -48,6 +48,12 @@ public sealed record MemoryEstimate
     /// <summary>Bytes needed for one request of the longest length: less than an engine reserves.</summary>
     public long Needed => Fixed + (FixedPool ?? ContextBytes);
 
+    /// <summary>Whether the engine refuses to start when one request of <see cref="Context"/> tokens does not fit; others start and refuse the request.</summary>
+    public bool RefusesLongContext { get; init; }
+
+    /// <summary>Whether the engine starts.</summary>
+    public bool Starts => RefusesLongContext ? Fits : Pool > 0;
+
     /// <summary>Whether the engine starts and takes a request of <see cref="Context"/> tokens.</summary>
     public bool Fits => Needed <= Budget;
 

@@ -28,6 +28,12 @@ public sealed record ServingOptions
     public bool Eager { get; init; }
     /// <summary>Leave vision and audio towers out.</summary>
     public bool TextOnly { get; init; }
+    /// <summary>Most pictures per request; 1 when null.</summary>
+    public int? MaxImages { get; init; }
+    /// <summary>Most videos per request; 1 when null.</summary>
+    public int? MaxVideos { get; init; }
+    /// <summary>Latent attention keeps keys and values of every head (llama.cpp before 2025-05, ik_llama.cpp's -mla 0).</summary>
+    public bool ExpandedLatent { get; init; }
     /// <summary>Load prediction layers (MTP) for speculative decoding.</summary>
     public bool Speculative { get; init; }
     /// <summary>Flash attention (llama.cpp).</summary>

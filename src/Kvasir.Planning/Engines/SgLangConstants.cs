@@ -9,8 +9,12 @@ internal sealed record SgLangConstants(int FromGibibytes, int ChunkedPrefill, in
 {
     /// <summary>First version (0.N) that derives its share from what it must reserve; before, the share followed tensor parallelism alone.</summary>
     public const int FirstReserving = 5;
+    /// <summary>MiB for graphs of prefill: 58 sizes of 8.</summary>
+    public const int PrefillGraphMiB = 464;
     /// <summary>MiB kept free on large GPUs whatever the sum says.</summary>
     public const int LargeReserveMiB = 10_240;
+    /// <summary>What loading takes besides tensors, MiB, alone and with tensor parallelism; from start-up logs.</summary>
+    public const int LoadExtraMiB = 100, LoadExtraParallelMiB = 250;
     /// <summary>Tokens of a sliding layer's pool per token of a full one (--swa-full-tokens-ratio).</summary>
     public const double WindowRatio = 0.8;
     /// <summary>Bytes for states per byte for tokens (--mamba-full-memory-ratio).</summary>

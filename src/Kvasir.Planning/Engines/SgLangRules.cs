@@ -18,9 +18,9 @@ public sealed class SgLangRules : EngineRules
         var constants = SgLangConstants.For(device.ToolBytes / 1073741824.0);
         int t = options.Parallelism.Tensor, chunk = options.MaxBatchedTokens ?? constants.ChunkedPrefill;
         var graphSequences = t >= 4 ? constants.GraphSequencesParallel : constants.GraphSequences;
-        var share = options.Utilization ?? Share(device, options, chunk, graphSequences);
+        var share = options.Utilization ?? (Share(device, options, chunk, graphSequences) * TowerFactor(model, options));
         var free = device.Bytes - device.ContextBytes;
-        var weights = Math.Max(0, (options.KnownWeightBytes ?? WeightBytes(model, options)) - options.OffloadBytes);
+        var weights = Math.Max(0, (options.KnownWeightBytes ?? (WeightBytes(model, options) + LoadExtras(model, options))) - options.OffloadBytes);
         var context = options.Context ?? model.ContextLength;
         // What lies outside the static share: a chunk's activations and the graphs of decoding.
         var activations = (long)(1.5 * chunk * Mebibyte / 2);
@@ -42,13 +42,29 @@ public sealed class SgLangRules : EngineRules
         };
     }
 
+    /// <summary>Its "mem usage" is a difference of free memory: libraries' workspaces, collectives' buffers and absorbed latent projections are in it.</summary>
+    private static long LoadExtras(ModelSpec model, ServingOptions options)
+    {
+        var t = options.Parallelism.Tensor;
+        var absorbed = model.Layers.Select(layer => layer.Mixer).OfType<LatentAttentionSpec>().Sum(latent => (long)latent.Heads / t * latent.KeyValueRank * (latent.NopeHeadSize + latent.ValueHeadSize) * 2);
+        return ((long)(t > 1 ? SgLangConstants.LoadExtraParallelMiB : SgLangConstants.LoadExtraMiB) << 20) + (absorbed / Math.Max(1, options.Parallelism.Pipeline));
+    }
+
     private static double Share(Device device, ServingOptions options, int chunk, int graphSequences)
     {
         if (IsOld(options.Version)) return SgLangConstants.ShareByTensor(options.Parallelism.Tensor);
         var mebibytes = device.ToolBytes / Mebibyte;
-        var reserved = 512 + (1.5 * Math.Max(chunk, 2048)) + (options.Parallelism.Gpus / 8.0 * 1024) + (options.Eager ? 0 : 2 * graphSequences);
+        var reserved = 512 + (1.5 * Math.Max(chunk, 2048)) + (options.Parallelism.Gpus / 8.0 * 1024) + (options.Eager ? 0 : (2 * graphSequences) + SgLangConstants.PrefillGraphMiB);
         if (mebibytes > 60 * 1024) reserved = Math.Max(reserved, SgLangConstants.LargeReserveMiB);
         return Math.Round((mebibytes - reserved) / mebibytes, 3);
+    }
+
+    /// <summary>Vision towers lower the share by their size.</summary>
+    private static double TowerFactor(ModelSpec model, ServingOptions options)
+    {
+        if (model.EncoderParameters == 0 || options.TextOnly) return 1;
+        var size = model.EncoderParameters / 12.0 / (24 * 1024 * 1024);
+        return 0.95 * Math.Clamp(1 - (0.1 * (size - 1)), 0.8, 1.05);
     }
 
     private static bool IsOld(string? version) => version is not null

@@ -28,6 +28,8 @@ public sealed record VllmKvLayout : KvLayout
     public required long InFlightTokens { get; init; }
     /// <summary>Whether the engine prints concurrency × context as its capacity.</summary>
     public required bool PrintsConcurrency { get; init; }
+    /// <summary>Blocks that a request holds per group of state layers.</summary>
+    public int StateBlocks { get; init; } = 1;
     /// <summary>Share of the pool that padding layers waste.</summary>
     public double PaddingShare { get; init; }
 
@@ -45,16 +47,18 @@ public sealed record VllmKvLayout : KvLayout
 
     private long RequestBlocks(long tokens) => Groups.Sum(group => group.Groups * group switch
     {
-        { State: true } => 1,
+        { State: true } => StateBlocks,
         { Window: not { } } => Ceiling(tokens, group.BlockTokens),
         { Chunked: true } => Ceiling(Math.Min(group.Window.Value + InFlightTokens, tokens), group.BlockTokens),
         _ => Ceiling(Math.Min(group.Window.Value - 1 + InFlightTokens, tokens), group.BlockTokens) + 1,
     });
 
-    internal static VllmKvLayout Of(ModelSpec model, ServingOptions options, int batchedTokens, VllmConstants constants)
+    internal static VllmKvLayout Of(ModelSpec model, ServingOptions options, int batchedTokens, VllmConstants constants, bool aligned)
     {
         var tensor = options.Parallelism.Tensor;
         var stage = LargestStage(KvShape.Layers(model, options.KvType, tensor), options);
+        if (aligned && model.Layers.Any(layer => layer.Mixer is LatentAttentionSpec))
+            stage = [.. stage.Select(layer => layer with { BytesPerToken = Ceiling(layer.BytesPerToken, VllmConstants.LatentAlignment) * VllmConstants.LatentAlignment })];
         var attention = stage.Where(layer => layer.BytesPerToken > 0).ToList();
         var states = stage.Where(layer => layer.BytesPerSequence > 0 && layer.BytesPerToken == 0).ToList();
         var perToken = attention.Sum(layer => layer.BytesPerToken) + (KvShape.IndexerBytesPerToken(model) / Math.Max(1, options.Parallelism.Pipeline));
@@ -63,7 +67,7 @@ public sealed record VllmKvLayout : KvLayout
         var mixed = states.Count > 0 || attention.Select(layer => (layer.BytesPerToken, layer.Window, layer.Chunked)).Distinct().Count() > 1;
         if (!mixed || !constants.GroupsWindows && states.Count == 0)
             return One(perToken, block, attention is [{ Window: { } window, Chunked: var chunked }, ..] && !mixed ? new(window, chunked, false, 1, block) : new(null, false, false, 1, block));
-        return Several(attention, states, perToken, block, (long)batchedTokens * constants.ConcurrentBatches, constants.PrintsConcurrency);
+        return Several(attention, states, perToken, block, (long)batchedTokens * constants.ConcurrentBatches, constants.PrintsConcurrency) with { StateBlocks = constants.StateBlocks };
 
         VllmKvLayout One(long bytesPerToken, int tokens, VllmKvGroup group) => new()
         {

@@ -8,7 +8,7 @@ public sealed class VllmRules : EngineRules
 {
     private const double Gibibyte = 1L << 30;
     // cuBLAS and the runtime's own, growing with the batch that is profiled: fitted on H100 logs of 0.11 and 0.19 and A100, L40S ones.
-    private const long BaseBytesPerToken = 12_800;
+    private const long BaseBytesPerToken = 12_800, BaseBytes = 105L << 20, OldBaseBytes = 30L << 20;
     private const int LongPromptTokens = 32_768;
 
     /// <inheritdoc/>
@@ -22,24 +22,27 @@ public sealed class VllmRules : EngineRules
         var context = options.Context ?? model.ContextLength;
         var old = minor < VllmConstants.FirstChunked || (options.Version?.Contains("V0", StringComparison.Ordinal) ?? false);
         var (tokens, sequences) = Batch(model, device, options, context, old, constants);
-        var weights = options.KnownWeightBytes ?? (WeightBytes(model, options) + LoadExtras(model, options));
-        weights = Math.Max(0, weights - options.OffloadBytes);
+        var (extra, spread) = LoadExtras(model, options);
+        var whole = options.KnownWeightBytes ?? (WeightBytes(model, options) + extra);
+        // Offloading reaches the layers; embedding and output stay.
+        var weights = options.OffloadBytes == 0 ? whole : Math.Max(whole - options.OffloadBytes, Ends(model, options));
         var activations = Activations(model, options, constants, tokens, sequences, old);
         var graphs = options.Eager ? 0 : (long)((0.3 * Gibibyte) + (0.01 * weights)) * (device.ComputeCapability is >= 10 and < 11 ? 2 : 1);
         var parallel = options.Parallelism.Gpus > 1;
         var tensor = options.Parallelism.Tensor > 1;
-        var other = (long)(tensor ? device.FastLink ? constants.OtherLinkedMiB : constants.OtherPcieMiB : constants.OtherMiB) << 20;
+        var other = (long)(tensor ? !device.FastLink ? constants.OtherPcieMiB : options.Parallelism.Tensor > 2 ? constants.OtherManyMiB : constants.OtherLinkedMiB : constants.OtherMiB) << 20;
         var multimodal = model.EncoderParameters > 0 && !options.TextOnly;
         return new MemoryEstimate
         {
             Version = options.Version ?? $"0.{constants.Minor}",
             Budget = (long)Math.Ceiling(device.Bytes * (options.Utilization ?? constants.Utilization)),
-            Weights = Band.Around(weights, 0.005, 0.005),
+            Weights = Band.Within(weights, (weights / 200) + spread),
             Activations = Band.Around(activations, multimodal ? 0.12 : 0.06, multimodal ? 0.5 : 0.06),
             Graphs = Band.Around(graphs, 0.5, 1),
             GraphsInside = constants.GraphsInside,
+            RefusesLongContext = true,
             Overhead = Band.Within(other, (long)((parallel ? 0.7 : 0.3) * Gibibyte)),
-            Layout = VllmKvLayout.Of(model, options, tokens, constants),
+            Layout = VllmKvLayout.Of(model, options, tokens, constants, old && minor >= VllmConstants.FirstLatent),
             Context = context,
             MaxSequences = sequences,
             MaxBatchedTokens = tokens,
@@ -57,40 +60,56 @@ public sealed class VllmRules : EngineRules
         }
         var large = device.Gibibytes >= 70 && !device.Name.Contains("A100", StringComparison.OrdinalIgnoreCase);
         var tokens = options.MaxBatchedTokens ?? (device.Gibibytes >= 160 ? 16384 : large ? 8192 : 2048);
-        var sequences = options.MaxSequences ?? (large ? 1024 : constants.SmallCardsWide);
+        var sequences = options.MaxSequences ?? (large ? 1024 : VllmConstants.SmallCardSequences);
         return (tokens, Math.Min(sequences, tokens));
     }
 
     /// <summary>What loading adds to the checkpoint's tensors: rotary tables, absorbed latent projections, padding of MXFP4 experts.</summary>
-    private static long LoadExtras(ModelSpec model, ServingOptions options)
+    private static (long Bytes, long Spread) LoadExtras(ModelSpec model, ServingOptions options)
     {
-        long extra = 0;
+        long extra = 0, spread = 0;
         int t = options.Parallelism.Tensor, stages = options.Parallelism.Pipeline;
-        if (model.Layers.Select(layer => layer.Mixer).OfType<AttentionSpec>().FirstOrDefault()?.Rope is { } rope)
-            extra += (long)model.ContextLength * rope.Dimensions * 2;
+        extra += RotaryTable(model);
         foreach (var layer in model.Layers)
         {
             if (layer.Mixer is LatentAttentionSpec latent) extra += (long)latent.Heads / t * latent.KeyValueRank * (latent.NopeHeadSize + latent.ValueHeadSize) * 2 / stages;
             if (layer.FeedForward is ExpertFeedForwardSpec experts && options.Quantization.Format == WeightFormat.Mxfp4)
-                extra += Mxfp4Padding(experts, model.HiddenSize, t) / stages;
+            {
+                var (least, most) = Mxfp4Padding(experts, model.HiddenSize, t);
+                extra += (least + most) / 2 / stages;
+                spread += Math.Abs(most - least) / 2 / stages;
+            }
         }
-        return extra;
+        return (extra, spread);
     }
 
-    /// <summary>Kernels for MXFP4 take widths in multiples of 128: gpt-oss' experts of 2880 become 3072 wide on each side that is packed.</summary>
-    private static long Mxfp4Padding(ExpertFeedForwardSpec experts, int hidden, int tensor)
+    /// <summary>What kernels for MXFP4 pad: gpt-oss' 2880 × 2880 becomes 2880 × 3072 under some, 3072 × 2944 under others; which, the log alone says.</summary>
+    private static (long Least, long Most) Mxfp4Padding(ExpertFeedForwardSpec experts, int hidden, int tensor)
     {
-        long width = experts.ExpertIntermediateSize / tensor, padded = (width + 255) / 256 * 256;
-        long Bytes(long inner) => WeightFormat.Mxfp4.Bytes(hidden, 2 * inner) + WeightFormat.Mxfp4.Bytes(inner, hidden);
-        return experts.Experts * (Bytes(padded) - Bytes(width));
+        long width = experts.ExpertIntermediateSize / tensor;
+        static long Bytes(long inner, long outer) => WeightFormat.Mxfp4.Bytes(outer, 2 * inner) + WeightFormat.Mxfp4.Bytes(inner, outer);
+        return (experts.Experts * (Bytes(Multiple(width, 256), hidden) - Bytes(width, hidden)), experts.Experts * (Bytes(Multiple(width, 128), Multiple(hidden, 256)) - Bytes(width, hidden)));
+        static long Multiple(long size, long of) => (size + of - 1) / of * of;
     }
+
+    private static long Ends(ModelSpec model, ServingOptions options) => WeightInventory.Of(model)
+        .Where(part => part.Role is WeightRole.Embedding or WeightRole.Output)
+        .Sum(part => ShardedWeights.Bytes(part, options.Quantization, model.Layers.Length)) / options.Parallelism.Tensor + RotaryTable(model);
+
+    /// <summary>Cosines and sines of every position in 16 bits, one table for the model.</summary>
+    private static long RotaryTable(ModelSpec model) => model.ContextLength * 2L * model.Layers.Max(layer => layer.Mixer switch
+    {
+        AttentionSpec attention => attention.Rope?.Dimensions ?? attention.HeadSize,
+        LatentAttentionSpec latent => latent.RopeHeadSize,
+        _ => 0,
+    });
 
     /// <summary>Peak of the profiling run (memory model §4.1): the sampler over all sequences, or a forward pass over all tokens.</summary>
     private static long Activations(ModelSpec model, ServingOptions options, VllmConstants constants, int tokens, int sequences, bool old)
     {
         int t = options.Parallelism.Tensor;
         double h = model.HiddenSize, vocabulary = (model.VocabularySize + 63) / 64 * 64;
-        var basis = (BaseBytesPerToken * (double)tokens) + (2 * tokens * h);
+        var basis = (old ? OldBaseBytes : Math.Min(BaseBytes, BaseBytesPerToken * (double)tokens)) + (2 * tokens * h);
         var sampler = basis + (constants.SamplerBytes * sequences * vocabulary);
         double forward = basis, workspace = 0;
         foreach (var feedForward in model.Layers.Select(layer => layer.FeedForward).Distinct())
@@ -102,9 +121,11 @@ public sealed class VllmRules : EngineRules
             var share = options.Parallelism.Experts ? 1.0 / (t * options.Parallelism.Data) : 1;
             workspace = Math.Max(workspace, 2.0 * tokens * experts.ExpertsPerToken * share * (Math.Max(2 * inner, h) + Math.Max(inner, h)));
         }
-        var text = constants.WorkspaceStays ? Math.Max(sampler, forward) + workspace : Math.Max(sampler, forward + workspace);
-        // A vision tower is profiled too; what that takes depends on the pictures allowed, which no header says.
-        return (long)(text + (model.EncoderParameters > 0 && !options.TextOnly ? 0.25 * Gibibyte : 0));
+        var text = constants.WorkspaceStays ? Math.Max(sampler, forward) + workspace : Math.Max(Math.Max(sampler, forward), basis + workspace);
+        if (model.EncoderParameters == 0 || options.TextOnly) return (long)text;
+        // A vision tower is profiled too: each picture and video beside the text at first, one item before it since V1.
+        var item = (double)VllmConstants.PatchBytes * model.EncoderPatches * model.EncoderWidth;
+        return (long)(old ? text + (item * ((options.MaxImages ?? 1) + (options.MaxVideos ?? 1))) : Math.Max(text, item) + (0.25 * Gibibyte));
     }
 
     /// <inheritdoc/>

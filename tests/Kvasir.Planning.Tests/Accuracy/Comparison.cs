@@ -23,7 +23,7 @@ internal sealed record Comparison(EngineLog Log, string Kind, double Logged, dou
     /// <summary>Bytes per token: the tokens that the logged pool holds by the plan's layout, against those the engine printed.</summary>
     public static Comparison? BytesPerToken(EngineLog log)
     {
-        if (log.AnyDevice is not { } plan) return null;
+        if (log.AnyDevice is not { } plan || log.FlagsUnknown) return null;
         if (log.Number("kv_mib") is { } kv && plan.FixedPool is { } pool) return new(log, "KV bytes per token", kv, pool / Mebibyte);
         if (log.Number("kv_gib_per_gpu") is not { } gib || log.Number("kv_tokens") is not { } tokens || gib <= 0 || log.Record.TryGetProperty("approx", out _)) return null;
         // A pool for tokens alone is printed beside one for states; only vLLM's holds both.
@@ -46,11 +46,13 @@ internal sealed record Comparison(EngineLog Log, string Kind, double Logged, dou
     {
         if (log.Quality == "C" || log.Multimodal || log.StartFailed || log.Quantization is null || log.Planned is not { } plan || log.Engine == "llama.cpp") return null;
         if (log.Record.TryGetProperty("approx", out _)) return null;
+        // Before chunked prefill the profiling run was as long as the context; a log that does not say it cannot be planned.
+        if (log.Options.Context is null && (log.Options.Version?.Contains("V0", StringComparison.Ordinal) ?? false)) return null;
         double? tokens = log.Number("kv_tokens") ?? (log.Number("kv_gib_per_gpu") is { } gib and > 0 ? plan.Layout.CapacityTokens((long)(gib * Gibibyte), plan.Context) : null);
         return tokens is null ? null : new(log, "KV capacity", tokens.Value, plan.Layout.CapacityTokens(plan.Pool, plan.Context));
     }
 
     /// <summary>Whether the plan says of the start what happened.</summary>
     public static (EngineLog Log, bool Started, bool Fits)? Outcome(EngineLog log) =>
-        log.Planned is { } plan && log.Quantization is not null && log.Engine != "llama.cpp" ? (log, !log.StartFailed, plan.Fits) : null;
+        log.Planned is { } plan && log.Quantization is not null && log.Engine != "llama.cpp" ? (log, !log.StartFailed, log.Options.Context is null && !log.StartFailed ? plan.Pool > 0 : plan.Starts) : null;
 }

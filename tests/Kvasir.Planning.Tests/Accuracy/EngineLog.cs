@@ -10,8 +10,9 @@ namespace Kvasir.Planning.Tests.Accuracy;
 /// <summary>One logged start of an engine: what it was told, and what it printed.</summary>
 internal sealed record EngineLog(JsonElement Record, ModelSpec? Model, Device? Device)
 {
-    // Undated logs of vLLM are of the time that most dated ones are of.
-    private const string UndatedVllm = "0.10";
+    // Logs of vLLM that name no version are of the time that most dated ones are of, unless their wording is older.
+    private const string UndatedVllm = "0.10", OldVllm = "0.6 V0";
+    private static readonly string[] OldWordings = ["Loading model weights took", "GPU blocks:", "peak_torch_memory"];
 
     public string Id => Record.GetProperty("id").GetString()!;
     public string Engine => Record.GetProperty("engine").GetString()!;
@@ -32,12 +33,15 @@ internal sealed record EngineLog(JsonElement Record, ModelSpec? Model, Device? D
         var other => throw new InvalidDataException($"{Id} names the engine {other}, which has no rules."),
     };
 
+    /// <summary>Whether the record says that nobody knows how model and cache were stored.</summary>
+    public bool FlagsUnknown => Text("quantization") == "?";
+
     /// <summary>The quantization, or null where the record does not say it.</summary>
     public Quantization? Quantization => Model is null ? null : Kvasir.Planning.Weights.Quantization.Parse(Text("quantization") ?? "none", Model);
 
     public ServingOptions Options => new()
     {
-        Version = Text("engine_version") ?? (Engine == "vllm" ? UndatedVllm : null),
+        Version = Text("engine_version") ?? (Engine != "vllm" ? null : OldWordings.Any(words => Text("log")?.Contains(words, StringComparison.Ordinal) ?? false) ? OldVllm : UndatedVllm),
         Parallelism = new Parallelism((int)(Number("tensor_parallel") ?? 1), (int)(Number("pipeline_parallel") ?? 1), Flag("ep")),
         Quantization = Quantization ?? Kvasir.Planning.Weights.Quantization.None,
         KvType = KvType.Parse(Text("kv_cache_dtype") ?? Text("cache_type") ?? "auto") ?? KvType.Bf16,
@@ -49,6 +53,9 @@ internal sealed record EngineLog(JsonElement Record, ModelSpec? Model, Device? D
         Eager = Flag("enforce_eager"),
         FlashAttention = !Record.TryGetProperty("flash_attn", out var flash) || flash.ValueKind != JsonValueKind.False,
         FullWindows = Flag("swa_full"),
+        MaxImages = Limit("image"),
+        MaxVideos = Limit("video"),
+        ExpandedLatent = Number("mla_attn") == 0,
         OffloadBytes = (long)((Number("cpu_offload_gb") ?? 0) * (1L << 30)),
     };
 
@@ -73,6 +80,8 @@ internal sealed record EngineLog(JsonElement Record, ModelSpec? Model, Device? D
             .Select(line => JsonDocument.Parse(line).RootElement)
             .Select(record => new EngineLog(record, LoggedModel.Find(record.GetProperty("config_model").GetString() ?? "", configs), LoggedDevice.Find(record)))];
     }
+
+    private int? Limit(string kind) => Record.TryGetProperty("mm_limits", out var limits) && limits.TryGetProperty(kind, out var most) ? most.GetInt32() : null;
 
     private string? Text(string key) => Record.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 

@@ -28,10 +28,14 @@ internal static class LoggedModel
     public static ModelSpec? Find(string name, IReadOnlyDictionary<string, JsonElement> configs)
     {
         if (!configs.TryGetValue(name, out var facts) || !facts.TryGetProperty("hidden_size", out _)) return null;
+        // Facts that nobody verified say nothing of a plan's accuracy.
+        if (facts.GetProperty("confidence").GetString() == "low") return null;
         try
         {
             var spec = ModelSpecReader.FromConfig(JsonSerializer.SerializeToElement(Config(name, facts)), name);
-            return spec with { EncoderParameters = Encoder(name, facts, spec) };
+            // Qwen2.5-VL's tower as its configuration has it; of others only the size is known.
+            var qwen = name.Contains("Qwen2.5-VL", StringComparison.Ordinal) || name.Contains("Qwen2.5-Omni", StringComparison.Ordinal);
+            return spec with { EncoderParameters = Encoder(name, facts, spec), EncoderPatches = qwen ? 65536 : 0, EncoderWidth = qwen ? 1280 : 0 };
         }
         catch (CheckpointException)
         {
