@@ -93,7 +93,7 @@ public sealed class LlmEngine : IAsyncDisposable
         var limit = (int)Math.Min(ContextTokens, (long)request.Prompt.Length + request.MaxTokens);
         var sequence = new Sequence(request, stream, _pool, seed, Math.Max(limit, request.Prompt.Length), _time.GetTimestamp());
         stream.PromptLogProbabilities = sequence.PromptScores;
-        _loop.Submit(sequence, _options.MaxQueue);
+        _loop.Submit(sequence, _options.MaxSequences, _options.MaxQueue);
         return stream;
     }
 

@@ -42,14 +42,14 @@ internal sealed class StepLoop : IDisposable
 
     public void Start() => _thread.Start();
 
-    public void Submit(Sequence sequence, int maxQueue)
+    public void Submit(Sequence sequence, int maxSequences, int maxQueue)
     {
         lock (_inboxLock)
         {
             if (_draining || _stopping) throw new RequestException(RefusalKind.Closing, "The engine is shutting down and takes no new requests.");
             var waiting = _waitingNow + _arrived.Count;
-            // A request that could run at once is not in the queue's way.
-            if (waiting > 0 && waiting >= maxQueue)
+            // Those that the next step takes in are not in the queue's way.
+            if (waiting >= maxQueue + Math.Max(0, maxSequences - _runningNow))
                 throw new RequestException(RefusalKind.QueueFull, $"{waiting} requests are waiting and the queue holds {maxQueue}. Try again later, or raise --max-queue.");
             _arrived.Add(sequence);
         }
@@ -106,7 +106,7 @@ internal sealed class StepLoop : IDisposable
             while (TakeIn())
             {
                 if (_scheduler.HasWork) RunStep();
-                Publish();
+                lock (_inboxLock) Publish();
                 if (!_scheduler.HasWork) _wake.WaitOne();
             }
         }
@@ -129,6 +129,7 @@ internal sealed class StepLoop : IDisposable
             foreach (var stream in _left)
                 if (_scheduler.All.FirstOrDefault(sequence => sequence.Stream == stream) is { } sequence) Finish(sequence, FinishReason.Cancelled);
             _left.Clear();
+            Publish();
             if (_draining && !_scheduler.HasWork) _idleForever.TrySetResult();
             return !_stopping;
         }

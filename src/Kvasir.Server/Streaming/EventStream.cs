@@ -23,6 +23,8 @@ public sealed class EventStream
         response.Headers["X-Accel-Buffering"] = "no";
         http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         await response.StartAsync(http.RequestAborted);
+        // A client whose request waits in the queue knows at once that it was taken.
+        await response.BodyWriter.FlushAsync(http.RequestAborted);
         return new EventStream(http);
     }
 

@@ -16,7 +16,8 @@ internal sealed class TestServer : IAsyncDisposable
     private TestServer(KvasirServer server, KvasirEngine? owned)
     {
         (Server, _owned) = (server, owned);
-        Http = new HttpClient { BaseAddress = server.Address, Timeout = TimeSpan.FromSeconds(30) };
+        // Leaving a stream closes the connection at once instead of reading on for a while.
+        Http = new HttpClient(new SocketsHttpHandler { MaxResponseDrainSize = 0, ResponseDrainTimeout = TimeSpan.Zero }) { BaseAddress = server.Address, Timeout = TimeSpan.FromSeconds(30) };
     }
 
     public KvasirServer Server { get; }
