@@ -12,6 +12,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
 
 namespace Kvasir.Server;
 
@@ -92,7 +93,8 @@ public sealed class KvasirServer : IAsyncDisposable
             .AddSimpleConsole(console => console.SingleLine = true)
             .Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options));
-        builder.Services.AddOpenTelemetry().WithMetrics(AddMetrics);
+        builder.Services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService("kvasir"))
+            .WithMetrics(metrics => AddMetrics(metrics, state.Metrics.Name));
         if (!options.CorsOrigins.IsEmpty) builder.Services.AddCors();
         var app = builder.Build();
         var guard = new Guard(new ApiKeys(options.ApiKeys), app.Services.GetRequiredService<ILogger<Guard>>());
@@ -132,9 +134,9 @@ public sealed class KvasirServer : IAsyncDisposable
         : IPAddress.TryParse(host, out var address) ? address
         : throw new ArgumentException($"'{host}' is not an address to listen on; give an IP address (0.0.0.0 for all) or localhost.");
 
-    private static void AddMetrics(MeterProviderBuilder metrics)
+    private static void AddMetrics(MeterProviderBuilder metrics, string meter)
     {
-        metrics.AddMeter(ServerMetrics.MeterName).AddPrometheusExporter(exporter => exporter.ScrapeResponseCacheDurationMilliseconds = 0);
+        metrics.AddMeter(meter).AddPrometheusExporter(exporter => exporter.ScrapeResponseCacheDurationMilliseconds = 0);
         View("kvasir_time_to_first_token_seconds", ServerMetrics.FirstTokenBounds);
         View("kvasir_inter_token_latency_seconds", ServerMetrics.InterTokenBounds);
         View("kvasir_request_time_per_output_token_seconds", ServerMetrics.InterTokenBounds);

@@ -24,6 +24,11 @@ internal static class Admission
             state.Metrics.CountFailure(failure);
             if (!http.Response.HasStarted) await Answers.WriteAsync(http, failure);
         }
+        catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
+        {
+            state.Metrics.CountSuccess("abort");
+            throw;
+        }
         finally
         {
             state.Leave();

@@ -8,7 +8,7 @@ namespace Kvasir.Server.Monitoring;
 /// </summary>
 public sealed class ServerMetrics : IDisposable
 {
-    /// <summary>Name of the meter.</summary>
+    /// <summary>Name of the first server's meter; further ones in the same process add a number, so that each tells its own figures.</summary>
     public const string MeterName = "Kvasir.Server";
 
     /// <summary>Upper bounds for first tokens, in seconds (vLLM's).</summary>
@@ -23,11 +23,15 @@ public sealed class ServerMetrics : IDisposable
     public static readonly double[] RequestBounds =
         [0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680];
 
-    private readonly Meter meter = new(MeterName);
+    private static int servers;
+
+    private readonly Meter meter;
     private readonly Counter<long> promptTokens, cachedTokens, generatedTokens, successes, failures;
 
     internal ServerMetrics(Func<KvasirEngine?> engine, Func<int> inside)
     {
+        var number = Interlocked.Increment(ref servers);
+        meter = new Meter(number == 1 ? MeterName : $"{MeterName}.{number}");
         promptTokens = meter.CreateCounter<long>("kvasir_prompt_tokens", null, "Prompt tokens of answered requests.");
         cachedTokens = meter.CreateCounter<long>("kvasir_prompt_tokens_cached", null, "Prompt tokens that were not computed again.");
         generatedTokens = meter.CreateCounter<long>("kvasir_generation_tokens", null, "Tokens generated.");
@@ -41,6 +45,9 @@ public sealed class ServerMetrics : IDisposable
         ObserveEngine(() => engine()?.Engine.Snapshot(), inside);
         ObserveProcess();
     }
+
+    /// <summary>The meter's name.</summary>
+    public string Name => meter.Name;
 
     /// <summary>From the request to its first token, in seconds.</summary>
     public Histogram<double> FirstToken { get; }

@@ -1,6 +1,8 @@
 using System.Buffers;
 using Kvasir.Protocol.OpenAi;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 
 namespace Kvasir.Server.Transport;
 
@@ -15,6 +17,7 @@ public sealed class RequestBody : IDisposable
 
     private const int SmallBytes = 64 << 10;
     private const int LargeAtATime = 4;
+    private static readonly MinDataRate LargeRate = new(bytesPerSecond: 32 << 10, gracePeriod: TimeSpan.FromSeconds(10));
 
     private readonly long maxBytes;
     private readonly SemaphoreSlim large = new(LargeAtATime);
@@ -31,6 +34,8 @@ public sealed class RequestBody : IDisposable
                 $"Content-Type is '{request.ContentType ?? "(none)"}'; expected application/json."));
         if (request.ContentLength > maxBytes) return (null, TooLarge());
         if (request.ContentLength <= SmallBytes) return await ReadParsedAsync(http, parse);
+        // Places are few: who takes one must send.
+        if (http.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate) rate.MinDataRate = LargeRate;
         await large.WaitAsync(http.RequestAborted);
         try
         {
@@ -51,13 +56,16 @@ public sealed class RequestBody : IDisposable
     private async ValueTask<(T?, RequestFailure?)> ReadParsedAsync<T>(HttpContext http, Parser<T> parse) where T : class
     {
         var reader = http.Request.BodyReader;
+        var isTooLarge = false;
         while (true)
         {
             var read = await reader.ReadAsync(http.RequestAborted);
-            if (read.Buffer.Length > maxBytes)
+            isTooLarge |= read.Buffer.Length > maxBytes;
+            if (isTooLarge)
             {
                 reader.AdvanceTo(read.Buffer.End);
-                return (null, TooLarge());
+                if (read.IsCompleted) return (null, TooLarge());
+                continue;
             }
             if (!read.IsCompleted)
             {
