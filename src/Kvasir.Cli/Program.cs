@@ -10,5 +10,6 @@ var root = new RootCommand("Serve language models inside a memory budget, and kn
     RunCommand.Create(),
     RenderCommand.Create(),
     PerplexityCommand.Create(),
+    HardwareCommand.Create(),
 };
 return await CommandRunner.RunAsync(root, args);
