@@ -24,7 +24,9 @@ public abstract partial class EngineRules
     protected static long WeightBytes(ModelSpec model, ServingOptions options)
     {
         var plain = options.TextOnly ? model with { EncoderParameters = 0 } : model;
-        return ShardedWeights.Of(plain, options.Quantization, options.Parallelism, options.Speculative).Largest;
+        var weights = ShardedWeights.Of(plain, options.Quantization, options.Parallelism, options.Speculative);
+        // Headers are exact where shapes leave open what a quantizer kept at 16 bit; how the bytes divide is the shapes' to say.
+        return options.CheckpointBytes is { } exact ? (long)((double)weights.Largest / weights.Total * exact) : weights.Largest;
     }
 
     /// <summary>Reads "0.11.0", "~0.10.1", "0.2x" as 11, 10, 20; null where there is no such number.</summary>

@@ -32,7 +32,7 @@ public sealed class LlamaCppRules : EngineRules
         int ubatch = options.MaxBatchedTokens ?? LlamaCppConstants.UBatch;
         var context = options.Context ?? model.ContextLength;
         var layout = LlamaCppKvLayout.Of(model, spread, ubatch, sequences);
-        var weights = Math.Max(0, (options.KnownWeightBytes ?? OnDevice(model, spread)) - options.OffloadBytes);
+        var weights = Math.Max(0, OnDevice(model, spread) - options.OffloadBytes);
         return new MemoryEstimate
         {
             Version = options.Version ?? "2026-04",

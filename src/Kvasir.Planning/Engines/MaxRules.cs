@@ -27,7 +27,7 @@ public sealed class MaxRules : EngineRules
     {
         var constants = MaxConstants.ByVersion[^1];
         int t = options.Parallelism.Tensor, tokens = options.MaxBatchedTokens ?? constants.MaxTokens, sequences = options.MaxSequences ?? constants.MaxSequences;
-        var weights = options.KnownWeightBytes ?? WeightBytes(model, options);
+        var weights = WeightBytes(model, options);
         var inner = model.Layers.Select(layer => layer.FeedForward is DenseFeedForwardSpec dense ? dense.IntermediateSize : 0).Max();
         var activations = (2L * tokens * ((3L * inner / t) + (4L * model.HiddenSize))) + (4L * sequences * model.VocabularySize);
         var layers = KvShape.Layers(model, options.KvType, t);

@@ -42,6 +42,6 @@ public sealed record ServingOptions
     public bool FullWindows { get; init; }
     /// <summary>Bytes of weights per GPU kept in host memory.</summary>
     public long OffloadBytes { get; init; }
-    /// <summary>Bytes of weights per GPU where the checkpoint's headers or a log gave them; computed from the shapes when null.</summary>
-    public long? KnownWeightBytes { get; init; }
+    /// <summary>Bytes of all tensors to be loaded as the checkpoint's headers have them; computed from the shapes when null.</summary>
+    public long? CheckpointBytes { get; init; }
 }

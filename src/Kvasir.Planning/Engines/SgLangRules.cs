@@ -20,7 +20,7 @@ public sealed class SgLangRules : EngineRules
         var graphSequences = t >= 4 ? constants.GraphSequencesParallel : constants.GraphSequences;
         var share = options.Utilization ?? (Share(device, options, chunk, graphSequences) * TowerFactor(model, options));
         var free = device.Bytes - device.ContextBytes;
-        var weights = Math.Max(0, (options.KnownWeightBytes ?? (WeightBytes(model, options) + LoadExtras(model, options))) - options.OffloadBytes);
+        var weights = Math.Max(0, WeightBytes(model, options) + LoadExtras(model, options) - options.OffloadBytes);
         var context = options.Context ?? model.ContextLength;
         // What lies outside the static share: a chunk's activations and the graphs of decoding.
         var activations = (long)(1.5 * chunk * Mebibyte / 2);

@@ -23,7 +23,7 @@ public sealed class VllmRules : EngineRules
         var old = minor < VllmConstants.FirstChunked || (options.Version?.Contains("V0", StringComparison.Ordinal) ?? false);
         var (tokens, sequences) = Batch(model, device, options, context, old, constants);
         var (extra, spread) = LoadExtras(model, options);
-        var whole = options.KnownWeightBytes ?? (WeightBytes(model, options) + extra);
+        var whole = WeightBytes(model, options) + extra;
         // Offloading reaches the layers; embedding and output stay.
         var weights = options.OffloadBytes == 0 ? whole : Math.Max(whole - options.OffloadBytes, Ends(model, options));
         var activations = Activations(model, options, constants, tokens, sequences, old);
