@@ -11,5 +11,6 @@ var root = new RootCommand("Serve language models inside a memory budget, and kn
     RenderCommand.Create(),
     PerplexityCommand.Create(),
     HardwareCommand.Create(),
+    PlanCommand.Create(),
 };
 return await CommandRunner.RunAsync(root, args);

@@ -1,0 +1,65 @@
+using System.Collections.Immutable;
+using Kvasir.Checkpoints;
+using Kvasir.Cli.Planning;
+using Kvasir.Planning;
+using Kvasir.Planning.Engines;
+using Kvasir.Planning.Fit;
+using Kvasir.Planning.Weights;
+
+namespace Kvasir.Cli.Rendering;
+
+/// <summary>A part of the stacked bar.</summary>
+/// <param name="Name">What it is.</param>
+/// <param name="Bytes">Likely bytes and bounds.</param>
+/// <param name="Mark">The character that fills it.</param>
+/// <param name="Color">Its colour in HTML.</param>
+internal sealed record PlanPart(string Name, Band Bytes, char Mark, string Color);
+
+/// <summary>A plan with what every format shows of it.</summary>
+internal sealed class PlanView(MemoryPlan plan, PlannedModel model)
+{
+    public MemoryPlan Plan => plan;
+    public PlannedModel Model => model;
+    public MemoryEstimate Estimate => plan.Estimate;
+    public Parallelism Split => plan.Request.Options.Parallelism;
+
+    /// <summary>The bar of the fullest GPU, from the bottom; what is left comes last.</summary>
+    public ImmutableArray<PlanPart> Parts =>
+    [
+        new("weights", Estimate.Weights, '█', "#3b6fb5"),
+        new("KV cache", Cache, '▓', "#4fa36b"),
+        new("activations", Estimate.Activations, '▒', "#d99a3d"),
+        new("graphs", Estimate.Graphs, '░', "#a8709f"),
+        new("overhead", Estimate.Overhead + Band.Exactly(plan.Request.Gpu.ContextBytes), '+', "#8a8f98"),
+    ];
+
+    /// <summary>What the engine gives the cache; where it does not fit, what the asked requests need.</summary>
+    public Band Cache => plan.Fits
+        ? new(Math.Max(0, Estimate.PoolLow), plan.Pool, Math.Max(0, Estimate.PoolHigh))
+        : Band.Exactly(plan.KvNeeded);
+
+    public string Title => $"{model.Spec.Name} on {plan.Request.Gpus} × {plan.Request.Gpu.Name}, {plan.Request.Engine.Name} {Estimate.Version}";
+
+    public string SplitText => string.Join(", ", (string[])
+        [$"tensor parallel {Split.Tensor}", $"pipeline parallel {Split.Pipeline}", .. Split.Experts ? ["expert parallel"] : Array.Empty<string>()]);
+
+    public long Parameters { get; } = model.Spec.ParameterCount > 0 ? model.Spec.ParameterCount : WeightInventory.Parameters(model.Spec);
+
+    /// <summary>Launch commands of every engine that runs this kind of checkpoint.</summary>
+    public IReadOnlyList<(string Engine, string Command)> Launch => [.. EngineCatalogue.All
+        .Where(engine => model.Gguf == engine is LlamaCppRules)
+        .OrderByDescending(engine => engine.Name == plan.Request.Engine.Name)
+        .Select(engine => (engine, Estimate: engine.Estimate(model.Spec, plan.Request.Device, plan.Request.Options)))
+        .Where(candidate => candidate.Estimate.Fits)
+        .Select(candidate => (candidate.engine.Name, candidate.engine.LaunchCommand(model.Name, candidate.Estimate, plan.Request.Options)))];
+
+    /// <summary>Bytes per parameter that the rule of thumb takes for this storage.</summary>
+    public double BytesPerParameter => (plan.Request.Options.Quantization is { Gguf.Base: var type } ? type.BlockBytes * 8.0 / type.Length : plan.Request.Options.Quantization.Format.BitsPerWeight()) / 8;
+
+    public ByteSize ThumbWeights => RulesOfThumb.Weights(Parameters, BytesPerParameter);
+
+    public ByteSize ThumbKv => RulesOfThumb.KvCache(plan.Request.Concurrency, plan.Context, model.Spec, plan.Request.Options.KvType.BytesPerElement);
+
+    /// <summary>Exact bytes of keys and values of the asked requests over all GPUs, before an engine rounds them.</summary>
+    public long ExactKv => Kvasir.Planning.KvCache.KvShape.BytesPerRequest(model.Spec, plan.Request.Options.KvType, plan.Context) * plan.Request.Concurrency;
+}
