@@ -64,7 +64,11 @@ public sealed partial record PlannedModel(string Name, ModelSpec Spec, Quantizat
         {
             using var document = JsonDocument.Parse(File.ReadAllBytes(path));
             var spec = ModelSpecReader.FromConfig(document.RootElement, path);
-            return new PlannedModel(name, spec, Quantization.FromConfig(document.RootElement, spec), bytes, Gguf: false);
+            // Engines want the model's name or folder, not the file beside it.
+            var model = !name.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? name
+                : document.RootElement.TryGetProperty("_name_or_path", out var known) && known.GetString() is { Length: > 0 } given ? given
+                : Path.GetDirectoryName(name) is { Length: > 0 } folder ? folder : ".";
+            return new PlannedModel(model, spec, Quantization.FromConfig(document.RootElement, spec), bytes, Gguf: false);
         }
         catch (JsonException error)
         {

@@ -23,7 +23,7 @@ public abstract partial class EngineRules
     /// <summary>Weights on the fullest GPU, before what the engine adds at load.</summary>
     protected static long WeightBytes(ModelSpec model, ServingOptions options)
     {
-        var plain = options.TextOnly ? model with { EncoderParameters = 0 } : model;
+        var plain = options.TextOnly && model.EncoderParameters > 0 ? model with { EncoderParameters = 0 } : model;
         var weights = ShardedWeights.Of(plain, options.Quantization, options.Parallelism, options.Speculative);
         // Headers are exact where shapes leave open what a quantizer kept at 16 bit; how the bytes divide is the shapes' to say.
         return options.CheckpointBytes is { } exact ? (long)((double)weights.Largest / weights.Total * exact) : weights.Largest;

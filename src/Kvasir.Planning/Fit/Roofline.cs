@@ -42,16 +42,15 @@ public sealed record Roofline(double DecodeTokensPerSecond, double BatchTokensPe
 
     private sealed record Work(ModelSpec Model, ServingOptions Options, Parallelism Split, double Bandwidth, double Operations, double LinkBandwidth)
     {
-        private readonly IReadOnlyList<WeightPart> _parts = [.. WeightInventory.Of(Model).Where(part => part.Role is not (WeightRole.Embedding or WeightRole.Encoder))];
+        private readonly WeightTraffic _traffic = WeightTraffic.Of(Model, Options.Quantization);
 
         public double DecodeSeconds(int batch, long context)
         {
             var gpus = Split.Tensor;
-            var weights = _parts.Sum(part => ShardedWeights.Bytes(part, Options.Quantization, Model.Layers.Length) * Touched(part, batch));
-            if (Model.TiedEmbeddings) weights += 2.0 * Model.VocabularySize * Model.HiddenSize;
+            var weights = _traffic.Bytes(batch);
             var cache = KvShape.Layers(Model, Options.KvType, gpus).Sum(layer => layer.BytesPerSequence + (layer.BytesPerToken * Math.Min(context, layer.Window ?? context)));
             var read = ((weights / gpus) + ((double)batch * cache)) / Bandwidth;
-            var compute = 2 * ActiveParameters() * batch / gpus / Operations;
+            var compute = 2 * _traffic.ActiveParameters * batch / gpus / Operations;
             return Math.Max(read, compute) + (Model.Layers.Length * LayerSeconds) + Links(batch);
         }
 
@@ -63,18 +62,8 @@ public sealed record Roofline(double DecodeTokensPerSecond, double BatchTokensPe
                 LatentAttentionSpec l => 2.0 * l.Heads * (l.NopeHeadSize + l.RopeHeadSize + l.ValueHeadSize) * tokens * (before + (tokens / 2.0)),
                 _ => 0,
             });
-            var weights = _parts.Sum(part => (double)ShardedWeights.Bytes(part, Options.Quantization, Model.Layers.Length));
-            return Math.Max(((2 * ActiveParameters() * tokens) + attention) / Split.Tensor / Operations, weights / Split.Tensor / Bandwidth) + (Model.Layers.Length * LayerSeconds) + Links(tokens);
+            return Math.Max(((2 * _traffic.ActiveParameters * tokens) + attention) / Split.Tensor / Operations, _traffic.AllBytes / Split.Tensor / Bandwidth) + (Model.Layers.Length * LayerSeconds) + Links(tokens);
         }
-
-        private double ActiveParameters() => _parts.Sum(part => part.Parameters * (part.Role == WeightRole.Expert ? ExpertShare(part, 1) : 1)) + (Model.TiedEmbeddings ? (double)Model.VocabularySize * Model.HiddenSize : 0);
-
-        private double Touched(WeightPart part, int batch) => part.Role == WeightRole.Expert ? ExpertShare(part, batch) : 1;
-
-        /// <summary>Share of the experts that a batch of tokens touches.</summary>
-        private double ExpertShare(WeightPart part, int batch) =>
-            Model.Layers[Math.Clamp(part.Layer, 0, Model.Layers.Length - 1)].FeedForward is ExpertFeedForwardSpec experts
-                ? 1 - Math.Pow(1 - ((double)experts.ExpertsPerToken / experts.Experts), batch) : 1;
 
         private double Links(long tokens)
         {

@@ -32,8 +32,9 @@ public static class SplitSearch
     /// <summary>The fewest GPUs, up to <paramref name="most"/>, on which it fits, with the split; null where none suffices.</summary>
     public static PlanRequest? Fewest(PlanRequest request, int most)
     {
+        var least = ShardedWeights.Of(request.Model, request.Options.Quantization, new Parallelism()).Total - request.Options.OffloadBytes;
         for (var gpus = 1; gpus <= most; gpus *= 2)
-            if (Best(request, gpus) is { } split && request with { Gpus = gpus, Options = request.Options with { Parallelism = split } } is var candidate && MemoryPlanner.Fits(candidate))
+            if (least / gpus < request.Gpu.Bytes && Best(request, gpus) is { } split && request with { Gpus = gpus, Options = request.Options with { Parallelism = split } } is var candidate && MemoryPlanner.Fits(candidate))
                 return candidate;
         return null;
     }

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using Kvasir.Checkpoints;
 
 namespace Kvasir.Planning.Weights;
@@ -17,7 +19,12 @@ public sealed record ShardedWeights(long Total, IReadOnlyList<long> PerStage)
     public long Largest => PerStage.Max();
 
     /// <summary>Adds up the parts of a model in a quantization.</summary>
-    public static ShardedWeights Of(ModelSpec model, Quantization quantization, Parallelism parallelism, bool predictionLayers = false)
+    public static ShardedWeights Of(ModelSpec model, Quantization quantization, Parallelism parallelism, bool predictionLayers = false) =>
+        Known.GetOrCreateValue(model).GetOrAdd((quantization, parallelism, predictionLayers), key => Sum(model, key.Item1, key.Item2, key.Item3));
+
+    private static readonly ConditionalWeakTable<ModelSpec, ConcurrentDictionary<(Quantization, Parallelism, bool), ShardedWeights>> Known = [];
+
+    private static ShardedWeights Sum(ModelSpec model, Quantization quantization, Parallelism parallelism, bool predictionLayers)
     {
         IReadOnlyList<WeightPart> parts = WeightInventory.Of(model);
         if (predictionLayers) parts = [.. parts, .. WeightInventory.OfPrediction(model)];

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Kvasir.Checkpoints;
 
 namespace Kvasir.Planning.Weights;
@@ -11,7 +12,12 @@ public static class WeightInventory
     public const int After = -2;
 
     /// <summary>Lists the parts in the order of the layers; a tied output projection is not listed.</summary>
-    public static IReadOnlyList<WeightPart> Of(ModelSpec model)
+    public static IReadOnlyList<WeightPart> Of(ModelSpec model) => Known.GetValue(model, List);
+
+    // A search over GPUs and splits asks for the same model thousands of times.
+    private static readonly ConditionalWeakTable<ModelSpec, IReadOnlyList<WeightPart>> Known = [];
+
+    private static IReadOnlyList<WeightPart> List(ModelSpec model)
     {
         var parts = new List<WeightPart>();
         int h = model.HiddenSize, norm = model.Norm.Kind == NormKind.Layer ? 2 : 1;
