@@ -31,6 +31,9 @@ public sealed class ChatPipeline
     /// <summary>The model's tokenizer.</summary>
     public Tokenizer Tokenizer { get; }
 
+    /// <summary>The clock.</summary>
+    internal TimeProvider Time => options.Time;
+
     /// <summary>Whether the checkpoint brings a chat template; without one, <see cref="PlainChat"/> is used.</summary>
     public bool HasTemplate => template is not null;
 

@@ -66,7 +66,7 @@ public sealed class KvasirChatClient : IChatClient
     }, failure.Message);
 
     private ChatResponseUpdate Update(string id, AIContent content) =>
-        new(ChatRole.Assistant, [content]) { ResponseId = id, MessageId = id, ModelId = engine.Name };
+        new(ChatRole.Assistant, [content]) { ResponseId = id, MessageId = id, ModelId = engine.Name, CreatedAt = engine.Pipeline.Time.GetUtcNow() };
 
     private ChatResponseUpdate Last(string id, TextPart part, FinishReason reason, TextGeneration generation)
     {
@@ -94,6 +94,8 @@ internal static class ChatClientMessages
         if (options?.ResponseFormat is ChatResponseFormatJson)
             throw new NotSupportedException("Answers are not constrained to JSON; leave ResponseFormat out, or set it to Text.");
         var list = new JsonArray();
+        if (options is { Tools.Count: > 0, ToolMode: RequiredChatToolMode })
+            throw new NotSupportedException("A tool call cannot be forced; set ToolMode to Auto or None.");
         if (options?.Instructions is { Length: > 0 } instructions) list.Add((JsonNode)Message("system", instructions));
         foreach (var message in messages) Add(list, message);
         JsonArray? tools = null;
@@ -126,6 +128,8 @@ internal static class ChatClientMessages
 
     private static void Add(JsonArray list, ChatMessage message)
     {
+        if (message.Contents.FirstOrDefault(content => content is DataContent or UriContent or HostedFileContent) is { } foreign)
+            throw new NotSupportedException($"A message holds {foreign.GetType().Name}; only text, tool calls and their results are read.");
         foreach (var result in message.Contents.OfType<FunctionResultContent>())
         {
             var tool = Message("tool", result.Result as string ?? JsonSerializer.Serialize(result.Result));

@@ -52,27 +52,38 @@ internal sealed class StepLoop : IDisposable
             if (waiting >= maxQueue + Math.Max(0, maxSequences - _runningNow))
                 throw new RequestException(RefusalKind.QueueFull, $"{waiting} requests are waiting and the queue holds {maxQueue}. Try again later, or raise --max-queue.");
             _arrived.Add(sequence);
+            _wake.Set();
         }
-        _wake.Set();
     }
 
     public void Leave(GenerationStream stream)
     {
-        lock (_inboxLock) _left.Add(stream);
-        _wake.Set();
+        lock (_inboxLock)
+        {
+            // Readers may outlive the engine: what they held is gone already.
+            if (_stopping) return;
+            _left.Add(stream);
+            _wake.Set();
+        }
     }
 
     public Task DrainAsync()
     {
-        lock (_inboxLock) _draining = true;
-        _wake.Set();
+        lock (_inboxLock)
+        {
+            _draining = true;
+            if (!_stopping) _wake.Set();
+        }
         return _idleForever.Task;
     }
 
     public Task StopAsync()
     {
-        lock (_inboxLock) _stopping = true;
-        _wake.Set();
+        lock (_inboxLock)
+        {
+            _stopping = true;
+            _wake.Set();
+        }
         return _stopped.Task;
     }
 
