@@ -4,7 +4,7 @@ namespace Kvasir.Planning.Engines;
 public static class EngineCatalogue
 {
     /// <summary>All of them.</summary>
-    public static IReadOnlyList<EngineRules> All { get; } = [new VllmRules(), new SgLangRules(), new TensorRtLlmRules(), new MaxRules(), new LlamaCppRules()];
+    public static IReadOnlyList<EngineRules> All { get; } = [new VllmRules(), new SgLangRules(), new TensorRtLlmRules(), new MaxRules(), new LlamaCppRules(), new KvasirRules()];
 
     /// <summary>Their names.</summary>
     public static IEnumerable<string> Names => All.Select(engine => engine.Name);

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Kvasir.Planning.KvCache;
 using Kvasir.Planning.Weights;
 
@@ -42,6 +43,8 @@ public sealed record ServingOptions
     public bool FullWindows { get; init; }
     /// <summary>Bytes of weights per GPU kept in host memory.</summary>
     public long OffloadBytes { get; init; }
+    /// <summary>The matrices as the checkpoint stores them, for engines that pack each; from shapes when null.</summary>
+    public ImmutableArray<StoredMatrix>? Matrices { get; init; }
     /// <summary>Bytes of all tensors to be loaded as the checkpoint's headers have them; computed from the shapes when null.</summary>
     public long? CheckpointBytes { get; init; }
 }

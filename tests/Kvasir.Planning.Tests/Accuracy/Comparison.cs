@@ -27,7 +27,7 @@ internal sealed record Comparison(EngineLog Log, string Kind, double Logged, dou
         if (log.Number("kv_mib") is { } kv && plan.FixedPool is { } pool) return new(log, "KV bytes per token", kv, pool / Mebibyte);
         if (log.Number("kv_gib_per_gpu") is not { } gib || log.Number("kv_tokens") is not { } tokens || gib <= 0 || log.Record.TryGetProperty("approx", out _)) return null;
         // A pool for tokens alone is printed beside one for states; only vLLM's holds both.
-        var alone = plan.Layout is Engines.PagedKvLayout paged ? paged with { StateShare = 0 } : plan.Layout;
+        var alone = plan.Layout is Kvasir.Planning.Engines.PagedKvLayout paged ? paged with { StateShare = 0 } : plan.Layout;
         var planned = alone.CapacityTokens((long)(gib * Gibibyte), plan.Context);
         return planned == 0 ? null : new(log, "KV bytes per token", 1 / tokens, 1.0 / planned, (log.Engine == "sglang" ? 0.01 : 0.005) / gib);
     }

@@ -1,0 +1,47 @@
+using Kvasir.Checkpoints;
+using Kvasir.Planning.Engines;
+using Kvasir.Synthesis;
+
+namespace Kvasir.Engine.Tests;
+
+/// <summary>The planner's rules of this engine, which know nothing of it, against what the engine reserves.</summary>
+public sealed class PlannedMemoryTests
+{
+    public static TheoryData<SyntheticFamily, TensorType> Models()
+    {
+        var models = new TheoryData<SyntheticFamily, TensorType>();
+        foreach (var family in Enum.GetValues<SyntheticFamily>()) models.Add(family, TensorType.BF16);
+        foreach (var type in Enum.GetValues<TensorType>()) models.Add(SyntheticFamily.Llama, type);
+        return models;
+    }
+
+    [Theory]
+    [MemberData(nameof(Models))]
+    public void The_planner_knows_every_byte_that_the_engine_reserves(SyntheticFamily family, TensorType type)
+    {
+        var path = Path.Combine(Path.GetTempPath(), $"kvasir-plan-{family}-{type}-{Environment.ProcessId}.gguf");
+        try
+        {
+            SyntheticCheckpoint.Write(path, family, type);
+            using var checkpoint = Checkpoint.Open(path);
+            const long Memory = 4L << 30;
+            var options = new EngineOptions { ContextTokens = 1024, MaxSequences = 5, ChunkTokens = 96, MixedChunkTokens = 96 };
+            var reserved = EngineMemoryPlan.For(checkpoint.Spec, checkpoint.Tensors, options, Memory);
+            var planned = new KvasirRules().Estimate(checkpoint.Spec, new Device("CPU", Memory + (200L << 20)) { ContextBytes = 0 }, new ServingOptions
+            {
+                Context = 1024, MaxSequences = 5, MaxBatchedTokens = 96, Utilization = 1, Matrices = StoredMatrix.Of(checkpoint.Tensors),
+            });
+            long Line(string name) => reserved.Lines.Where(line => line.Name == name).Sum(line => line.Bytes);
+            Assert.Equal(Line(EngineMemoryPlan.WeightsLine), planned.Weights.Likely);
+            Assert.Equal(Line(EngineMemoryPlan.ActivationsLine), planned.Activations.Likely);
+            Assert.Equal(Line(EngineMemoryPlan.SamplerLine), planned.Overhead.Likely);
+            Assert.Equal(Line(EngineMemoryPlan.KvLine), planned.Pool);
+            Assert.Equal(reserved.KvBytesPerToken, planned.Layout.BytesPerToken);
+            Assert.Equal(reserved.TotalBytes, planned.Budget);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+}
