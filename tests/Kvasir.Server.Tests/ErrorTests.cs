@@ -57,6 +57,12 @@ public sealed class ErrorTests(Models models) : IAsyncLifetime
         { "\"stream\":true,\"stream_options\":[]", "stream_options", "invalid_type", "expected an object" },
         { "\"stream\":true,\"stream_options\":{\"include_usage\":1}", "stream_options.include_usage", "invalid_type", "expected a boolean" },
         { "\"stream_options\":{\"include_usage\":true}", "stream_options", "invalid_value", "only allowed when 'stream' is true" },
+        { "\"response_format\":{\"type\":\"json_object\"}", "response_format", "unsupported_parameter", "not constrained to JSON" },
+        { "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{}}", "response_format", "unsupported_parameter", "not constrained to JSON" },
+        { "\"response_format\":{}", "response_format.type", "missing_required_parameter", "type" },
+        { "\"guided_json\":{\"type\":\"object\"}", "guided_json", "unsupported_parameter", "guided_json" },
+        { "\"use_beam_search\":true", "use_beam_search", "unsupported_parameter", "use_beam_search" },
+        { "\"min_tokens\":3", "min_tokens", "unsupported_parameter", "min_tokens" },
         { "\"stop\":\"\\ud800\"", "stop", "invalid_value", "lone surrogate" },
     };
 
@@ -88,9 +94,7 @@ public sealed class ErrorTests(Models models) : IAsyncLifetime
         { Ask("\"tool_choice\":\"required\""), "tool_choice", "unsupported_parameter", "'auto' or 'none'" },
         { Ask("\"tool_choice\":\"maybe\""), "tool_choice", "invalid_value", "'auto' or 'none'" },
         { Ask("\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}"), "tool_choice", "unsupported_parameter", "cannot force" },
-        { Ask("\"response_format\":{\"type\":\"json_object\"}"), "response_format", "unsupported_parameter", "not constrained to JSON" },
-        { Ask("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{}}"), "response_format", "unsupported_parameter", "not constrained to JSON" },
-        { Ask("\"response_format\":{}"), "response_format.type", "missing_required_parameter", "type" },
+        { Ask("\"continue_final_message\":true"), "continue_final_message", "unsupported_parameter", "continue_final_message" },
         { Ask("\"functions\":[]"), "functions", "unsupported_parameter", "use 'tools'" },
         { Ask("\"modalities\":[\"audio\"]"), "modalities", "unsupported_parameter", "text" },
         { Ask("\"chat_template\":\"x\""), "chat_template", "unsupported_parameter", "chat_template" },
@@ -145,6 +149,11 @@ public sealed class ErrorTests(Models models) : IAsyncLifetime
     {
         foreach (var path in (string[])[Chat, Text, "/tokenize", "/detokenize"]) await RefusedAsync(path, body, 400, null, "invalid_json", message);
     }
+
+    [Fact]
+    public Task What_asks_for_nothing_is_no_error() => _server.AskAsync(Chat, Ask(
+        "\"n\":null,\"stop\":null,\"tools\":[],\"tool_choice\":\"auto\",\"response_format\":{\"type\":\"text\"},\"use_beam_search\":false,\"min_tokens\":0,"
+        + "\"bad_words\":[],\"user\":\"u\",\"metadata\":{},\"store\":false,\"parallel_tool_calls\":true,\"service_tier\":\"auto\",\"unknown\":1"));
 
     [Fact]
     public async Task Bytes_that_are_not_utf8_and_nests_without_end_are_refused()

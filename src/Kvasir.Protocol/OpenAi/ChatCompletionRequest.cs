@@ -87,13 +87,10 @@ public sealed record ChatCompletionRequest
 
     private static void RefuseUnsupported(JsonFields fields)
     {
-        if (fields.Object("response_format") is { } format && format.RequiredText("type") is not ("text" or ""))
-            fields.Fail(FailureKind.Unsupported,
-                "Unsupported parameter: 'response_format' can only be 'text'; answers are not constrained to JSON.", "response_format");
         foreach (var name in (string[])["functions", "function_call"])
             if (fields.Has(name)) fields.Fail(FailureKind.Unsupported, $"Unsupported parameter: '{name}' is OpenAI's former form; use 'tools'.", name);
-        foreach (var name in (string[])["audio", "prediction", "web_search_options", "chat_template"])
-            if (fields.Has(name)) fields.Fail(FailureKind.Unsupported, $"Unsupported parameter: '{name}'.", name);
+        foreach (var name in (string[])["audio", "prediction", "web_search_options", "chat_template", "continue_final_message", "echo"])
+            if (fields.Raw(name) is { } value && !SamplingFields.IsNeutral(value)) fields.Fail(FailureKind.Unsupported, $"Unsupported parameter: '{name}'.", name);
         foreach (var (value, path) in fields.Elements("modalities") ?? [])
             if (fields.TextOf(value, path) is not ("text" or null))
                 fields.Fail(FailureKind.Unsupported, "Unsupported parameter: 'modalities' can only be [\"text\"].", "modalities");

@@ -83,10 +83,40 @@ public sealed record SamplingFields
             Stream = stream,
             IncludeUsage = fields.Object("stream_options")?.Flag("include_usage") ?? false,
         };
+        RefuseUnsupported(fields);
         if (!stream && fields.Has("stream_options"))
             fields.Fail(FailureKind.InvalidValue, "Invalid 'stream_options': it is only allowed when 'stream' is true.", "stream_options");
         return sampling;
     }
+
+    // Fields of other servers that change the text: to ignore them would be to answer another question.
+    private static readonly string[] Unsupported =
+    [
+        "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "grammar", "json_schema", "use_beam_search",
+        "length_penalty", "min_tokens", "bad_words", "allowed_token_ids", "truncate_prompt_tokens", "prompt_logprobs", "prompt_embeds",
+        "mirostat", "dry_multiplier", "xtc_probability", "dynatemp_range",
+    ];
+
+    private static void RefuseUnsupported(JsonFields fields)
+    {
+        if (fields.Object("response_format") is { } format && format.RequiredText("type") is not ("text" or ""))
+            fields.Fail(FailureKind.Unsupported,
+                "Unsupported parameter: 'response_format' can only be 'text'; answers are not constrained to JSON.", "response_format");
+        foreach (var name in Unsupported)
+            if (fields.Raw(name) is { } value && !IsNeutral(value))
+                fields.Fail(FailureKind.Unsupported, $"Unsupported parameter: '{name}'.", name);
+    }
+
+    /// <summary>Whether a value asks for nothing: false, 0, "", [] or {}.</summary>
+    internal static bool IsNeutral(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.False => true,
+        JsonValueKind.Number => value.TryGetDouble(out var number) && number == 0,
+        JsonValueKind.String => value.ValueEquals(""u8),
+        JsonValueKind.Array => value.GetArrayLength() == 0,
+        JsonValueKind.Object => !value.EnumerateObject().Any(),
+        _ => false,
+    };
 
     /// <summary>An array of token ids, or null where the field is absent.</summary>
     public static List<int>? ReadIds(JsonFields fields, string name)
