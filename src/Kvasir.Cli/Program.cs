@@ -11,6 +11,7 @@ var root = new RootCommand("Serve language models inside a memory budget, and kn
     RenderCommand.Create(),
     PerplexityCommand.Create(),
     HardwareCommand.Create(),
+    CalibrateCommand.Create(),
     PlanCommand.Create(),
 };
 return await CommandRunner.RunAsync(root, args);
