@@ -45,10 +45,13 @@ public static class ModelSpecReader
     /// <summary>Reads a configuration as if it named the runnable family <paramref name="type"/>, whose shapes it shares.</summary>
     internal static ModelSpec FromConfigOfType(string type, ConfigFields fields) => ByHuggingFaceType[type].FromConfig(Text(fields));
 
-    /// <summary>Reads GGUF metadata. What only tensors tell (biases, tied embeddings, Llama 3's rotary factors) is as the family usually has it.</summary>
+    /// <summary>Reads GGUF metadata, of models that the engine runs and of those that can only be planned. What only tensors tell (biases, tied embeddings, Llama 3's rotary factors) is as the family usually has it.</summary>
     /// <exception cref="CheckpointException">The architecture is unknown, or a key is missing or wrong.</exception>
-    public static ModelSpec FromGguf(GgufMetadata metadata) =>
-        FromGguf(new GgufModel(metadata, ImmutableDictionary<string, TensorEntry>.Empty, _ => default)).Spec;
+    public static ModelSpec FromGguf(GgufMetadata metadata)
+    {
+        var model = new GgufModel(metadata, ImmutableDictionary<string, TensorEntry>.Empty, _ => default);
+        return GgufShapes.Knows(model) ? GgufShapes.Read(model) : FromGguf(model).Spec;
+    }
 
     internal static (ModelFamily Family, ConfigFields Fields) Find(JsonElement config, string source)
     {

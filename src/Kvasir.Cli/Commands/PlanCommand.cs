@@ -5,6 +5,7 @@ using Kvasir.Cli.Rendering;
 using Kvasir.Planning.Engines;
 using Kvasir.Planning.Fit;
 using Kvasir.Planning.Hardware;
+using Kvasir.Planning.Hardware.Inspection;
 
 namespace Kvasir.Cli.Commands;
 
@@ -47,9 +48,16 @@ public static class PlanCommand
         var options = flags.Read(parse) with { Quantization = model.Quantization, CheckpointBytes = model.CheckpointBytes };
         if (flags.Gpu(parse)?.Equals("any", StringComparison.OrdinalIgnoreCase) ?? false)
             return Any(new PlanRequest { Model = model.Spec, ModelName = model.Name, Gpu = GpuCatalogue.All.First(), Engine = engine, Options = options, Concurrency = flags.Concurrency(parse) }, format, output);
+        var (gpu, used, count) = Where(flags, parse);
+        if (gpu.Id == CpuId)
+        {
+            // Without a GPU, what runs on the CPU: this product's engine, or llama.cpp if asked for.
+            if (flags.Engine(parse) is null) engine = new KvasirRules();
+            options = options with { Matrices = Matrices(name, model, engine) };
+        }
         var request = new PlanRequest
         {
-            Model = model.Spec, ModelName = model.Name, Gpu = Gpu(flags, parse), Gpus = flags.Gpus(parse), Engine = engine, Options = options, Concurrency = flags.Concurrency(parse),
+            Model = model.Spec, ModelName = model.Name, Gpu = gpu, Gpus = count, UsedBytes = used, Engine = engine, Options = options, Concurrency = flags.Concurrency(parse),
         };
         var plan = MemoryPlanner.Plan(Split(request, flags.Split(parse)));
         var view = new PlanView(plan, model);
@@ -63,13 +71,35 @@ public static class PlanCommand
         return plan.Fits ? 0 : 1;
     }
 
-    private static Gpu Gpu(PlanFlags flags, ParseResult parse)
+    private const string CpuId = "cpu";
+
+    /// <summary>The GPU that was named, or this machine's: the kind it has most of, with what others hold of it.</summary>
+    private static (Gpu Gpu, long Used, int Count) Where(PlanFlags flags, ParseResult parse)
     {
         var memory = flags.GpuMemory(parse);
-        if (flags.Gpu(parse) is not { } name)
-            return memory is { } bytes ? Kvasir.Planning.Hardware.Gpu.WithMemory(bytes) : throw new UsageException("Say where it shall run: --gpu \"H100 SXM5 80GB\", --gpu any, or --gpu-memory 80GiB.");
-        var found = GpuCatalogue.Find(name);
-        return memory is { } measured ? found.HoldingExactly(measured) : found;
+        if (flags.Gpu(parse) is { } name)
+        {
+            var found = GpuCatalogue.Find(name);
+            return (memory is { } measured ? found.HoldingExactly(measured) : found, 0, flags.Gpus(parse));
+        }
+        if (memory is { } bytes) return (Gpu.WithMemory(bytes), 0, flags.Gpus(parse));
+        var machine = MachineInspector.Inspect();
+        var cards = machine.Accelerators.GroupBy(card => card.Kind.Id).OrderByDescending(group => group.Count()).FirstOrDefault()?.ToList();
+        if (cards is null)
+        {
+            Console.Error.WriteLine($"This machine has no GPU; planning for its CPU with the {new ByteSize(machine.Cpu.Bytes)} that it can spare. Name one with --gpu, or --gpu any.");
+            return (machine.Cpu, 0, 1);
+        }
+        var gpus = flags.Gpus(parse);
+        return (cards[0].Kind, cards.Max(card => card.UsedBytes ?? 0), gpus > 1 ? gpus : cards.Count);
+    }
+
+    /// <summary>Kvasir's engine packs each matrix, so that it needs to know each; of a checkpoint that it cannot run, none.</summary>
+    private static System.Collections.Immutable.ImmutableArray<StoredMatrix>? Matrices(string name, PlannedModel model, EngineRules engine)
+    {
+        if (engine is not KvasirRules || model.CheckpointBytes is null || !(File.Exists(name) || Directory.Exists(name))) return null;
+        using var checkpoint = Checkpoint.Open(name);
+        return StoredMatrix.Of(checkpoint.Tensors);
     }
 
     private static PlanRequest Split(PlanRequest request, Kvasir.Planning.Weights.Parallelism? given)

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Kvasir.Checkpoints;
 using Kvasir.Checkpoints.Gguf;
+using Kvasir.Checkpoints.Remote;
 using Kvasir.Planning.Weights;
 
 namespace Kvasir.Cli.Planning;
@@ -15,9 +16,12 @@ namespace Kvasir.Cli.Planning;
 /// <param name="Gguf">Whether it is a GGUF file.</param>
 public sealed partial record PlannedModel(string Name, ModelSpec Spec, Quantization Quantization, long? CheckpointBytes, bool Gguf)
 {
-    /// <summary>Opens a GGUF file, a Hugging Face folder or a config.json.</summary>
+    private const string HubPrefix = "hf:";
+
+    /// <summary>Opens a GGUF file, a Hugging Face folder or a config.json; of hf:org/name the headers alone are fetched.</summary>
     public static PlannedModel Open(string model)
     {
+        if (model.StartsWith(HubPrefix, StringComparison.Ordinal)) return FromHubAsync(model).GetAwaiter().GetResult();
         var path = LocalModel.Resolve(model);
         if (Directory.Exists(path)) return FromFolder(model, path);
         return path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? FromConfig(model, path, null) : FromGguf(model, path);
@@ -78,15 +82,40 @@ public sealed partial record PlannedModel(string Name, ModelSpec Spec, Quantizat
 
     private static PlannedModel FromGguf(string name, string path)
     {
-        using var file = GgufFile.Open(path);
-        var spec = ModelSpecReader.FromGguf(file.Metadata);
-        var tensors = file.Tensors;
-        // A type per role is what a recipe is; the most bytes name it, and the headers give the exact sum.
-        var main = tensors.Where(tensor => tensor.Rows > 1).GroupBy(tensor => tensor.Type).MaxBy(group => group.Sum(tensor => tensor.ByteLength))?.Key ?? TensorType.F16;
-        var known = GgufRecipe.Find($"{main}_M") ?? GgufRecipe.Find(main.ToString()) ?? GgufRecipe.Find("Q8_0")!;
-        var quantization = new Quantization { Name = main.ToString(), Format = WeightFormat.Bf16, Gguf = known };
-        var tied = tensors.All(tensor => tensor.Name != "output.weight");
-        return new PlannedModel(name, spec with { TiedEmbeddings = tied, Name = Path.GetFileNameWithoutExtension(path) }, quantization, tensors.Sum(tensor => tensor.ByteLength), Gguf: true);
+        using var header = GgufHeader.Open(path);
+        var spec = ModelSpecReader.FromGguf(header.Metadata);
+        var bytes = new Dictionary<GgufType, long>();
+        foreach (var tensor in header.Tensors)
+        {
+            var type = GgufType.All.FirstOrDefault(known => known.Id == tensor.Type)
+                ?? throw new CheckpointException($"{path}: tensor \"{tensor.Name}\" has the type {tensor.Type}, which is not known. Convert the model with a current converter.");
+            bytes[type] = bytes.GetValueOrDefault(type) + (type.Bytes(tensor.Columns) * tensor.Rows);
+        }
+        // A type per role is what a recipe is: the one with most bytes names it, and the headers give the exact sum.
+        var main = bytes.Count > 0 ? bytes.MaxBy(pair => pair.Value).Key.Name : throw new CheckpointException($"{path} holds a vocabulary and no weights; there is nothing to plan.");
+        var recipe = GgufRecipe.Find($"{main}_M") ?? GgufRecipe.Find(main) ?? GgufRecipe.Find("Q4_K_M")!;
+        var quantization = new Quantization { Name = main, Format = WeightFormat.Bf16, Gguf = recipe };
+        var tied = header.Tensors.All(tensor => tensor.Name != "output.weight");
+        return new PlannedModel(name, spec with { TiedEmbeddings = tied }, quantization, bytes.Values.Sum(), Gguf: true);
+    }
+
+    /// <summary>Fetches the headers of hf:org/name or hf:org/name/file.gguf and reads them.</summary>
+    private static async Task<PlannedModel> FromHubAsync(string model)
+    {
+        var parts = model[HubPrefix.Length..].Split('/', StringSplitOptions.RemoveEmptyEntries);
+        if (parts.Length < 2) throw new UsageException($"'{model}' names no model; write hf:org/name or hf:org/name/file.gguf.");
+        using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(60) };
+        if (Environment.GetEnvironmentVariable("HF_TOKEN") is { Length: > 0 } token) http.DefaultRequestHeaders.Authorization = new("Bearer", token);
+        var hub = Environment.GetEnvironmentVariable("HF_ENDPOINT") is { Length: > 0 } endpoint ? endpoint.TrimEnd('/') : "https://huggingface.co";
+        var folder = new Uri($"{hub}/{parts[0]}/{parts[1]}/resolve/main/");
+        var name = $"{parts[0]}/{parts[1]}";
+        if (parts.Length > 2)
+        {
+            using var file = await HeaderMirror.OfGgufAsync(http, new Uri(folder, string.Join('/', parts.Skip(2))));
+            return FromGguf(name, file.Path);
+        }
+        using var repository = await HeaderMirror.OfSafetensorsAsync(http, folder);
+        return FromFolder(name, repository.Path);
     }
 
     [GeneratedRegex(@"^(?<count>\d+(?:\.\d+)?)(?<unit>[bBmM])$")]

@@ -47,7 +47,7 @@ internal sealed class PlanView(MemoryPlan plan, PlannedModel model)
 
     /// <summary>Launch commands of every engine that runs this kind of checkpoint.</summary>
     public IReadOnlyList<(string Engine, string Command)> Launch => [.. EngineCatalogue.All
-        .Where(engine => model.Gguf == engine is LlamaCppRules)
+        .Where(engine => engine.Name == plan.Request.Engine.Name || (engine is not KvasirRules && plan.Request.Engine is not KvasirRules && model.Gguf == engine is LlamaCppRules))
         .OrderByDescending(engine => engine.Name == plan.Request.Engine.Name)
         .Select(engine => (engine, Estimate: engine.Estimate(model.Spec, plan.Request.Device, plan.Request.Options)))
         .Where(candidate => candidate.Estimate.Fits)
