@@ -48,7 +48,7 @@ public sealed class Models : IAsyncLifetime
         });
     }
 
-    private string RandomPath => Path.Combine(_folder.FullName, "random.gguf");
+    public string RandomPath => Path.Combine(_folder.FullName, "random.gguf");
 
     private string ScriptedPath => Path.Combine(_folder.FullName, "scripted.gguf");
 
