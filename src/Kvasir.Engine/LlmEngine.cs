@@ -137,8 +137,9 @@ public sealed class LlmEngine : IAsyncDisposable
         if (request.Sampling.Problem() is { } problem) throw new RequestException(RefusalKind.Invalid, problem);
         var least = prompt.Length + (request.MaxTokens > 0 ? 1 : 0);
         if (least <= ContextTokens) return;
-        throw least > Plan.KvBlocks * BlockTable.BlockTokens
+        // What more memory would help is told apart from what it would not.
+        throw least <= (_options.ContextTokens ?? Spec.ContextLength)
             ? new RequestException(RefusalKind.ExceedsKvCache, $"The prompt has {prompt.Length} tokens, but the KV cache holds {Plan.KvBlocks * BlockTable.BlockTokens} in all ({new ByteSize(Plan.KvBytesPerToken)} each). Shorten it, or raise --memory.")
-            : new RequestException(RefusalKind.ExceedsContext, $"The prompt has {prompt.Length} tokens, but the context is {ContextTokens}. Shorten it, or raise --context (the model allows {Spec.ContextLength}).");
+            : new RequestException(RefusalKind.ExceedsContext, $"The prompt has {prompt.Length} tokens, but the context is {_options.ContextTokens ?? Spec.ContextLength}. Shorten it, or raise --context (the model was trained for {Spec.ContextLength}).");
     }
 }

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -20,7 +21,7 @@ namespace Kvasir.Server;
 public sealed class ServerStartException : Exception
 {
     /// <summary>Creates the error.</summary>
-    public ServerStartException(string message, Exception inner) : base(message, inner) { }
+    public ServerStartException(string message, Exception? inner = null) : base(message, inner) { }
 }
 
 /// <summary>
@@ -44,6 +45,7 @@ public sealed class KvasirServer : IAsyncDisposable
     /// <exception cref="ServerStartException">The address cannot be listened on.</exception>
     public static async Task<KvasirServer> StartAsync(ServerOptions options, TimeProvider? time = null, CancellationToken cancel = default)
     {
+        if (options.Host is not "localhost") _ = ParseAddress(options.Host);
         var state = new ServerState(options, time ?? TimeProvider.System);
         var app = Build(options, state);
         var server = new KvasirServer(app, state);
@@ -116,8 +118,10 @@ public sealed class KvasirServer : IAsyncDisposable
         app.MapGet(Routes.Models + "/{**id}", models.GetAsync);
         app.MapPost(Routes.Tokenize, models.TokenizeAsync);
         app.MapPost(Routes.Detokenize, models.DetokenizeAsync);
-        app.MapGet(Routes.Health, HealthEndpoints.HealthAsync);
-        app.MapGet(Routes.Ready, health.ReadyAsync);
+        // Some balancers ask with HEAD.
+        string[] probe = [HttpMethods.Get, HttpMethods.Head];
+        app.MapMethods(Routes.Health, probe, HealthEndpoints.HealthAsync);
+        app.MapMethods(Routes.Ready, probe, health.ReadyAsync);
         app.MapGet(Routes.Status, health.PageAsync);
         app.MapPrometheusScrapingEndpoint(Routes.Metrics);
     }
@@ -132,7 +136,7 @@ public sealed class KvasirServer : IAsyncDisposable
 
     private static IPAddress ParseAddress(string host) => host is "*" ? IPAddress.IPv6Any
         : IPAddress.TryParse(host, out var address) ? address
-        : throw new ArgumentException($"'{host}' is not an address to listen on; give an IP address (0.0.0.0 for all) or localhost.");
+        : throw new ServerStartException($"'{host}' is not an address to listen on; give an IP address (0.0.0.0 for all) or localhost.");
 
     private static void AddMetrics(MeterProviderBuilder metrics, string meter)
     {

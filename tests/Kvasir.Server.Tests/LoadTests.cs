@@ -42,6 +42,17 @@ public sealed class LoadTests(Models models)
         Assert.Equal(2, (await server.AskAsync(Chat, """{"messages":[{"role":"user","content":"a"}],"n":2}"""))["choices"]!.AsArray().Count);
     }
 
+    [Fact]
+    public async Task A_prompt_beyond_the_whole_cache_is_refused_with_the_numbers_and_what_helps()
+    {
+        await using var server = await TestServer.OwnAsync(await models.LoadScriptedAsync(options => options with { KvTokens = 512 }));
+        using var response = await server.PostAsync(Chat, Short.Replace("\"a\"", $"\"{new string('x', 600)}\"", StringComparison.Ordinal));
+        var error = JsonNode.Parse(await response.Content.ReadAsStringAsync())!["error"]!;
+        Assert.Equal((400, "memory_exceeded", "messages"), ((int)response.StatusCode, (string?)error["code"], (string?)error["param"]));
+        Assert.Contains("602 tokens, but the KV cache holds 512 in all", (string?)error["message"], StringComparison.Ordinal);
+        Assert.Contains("raise --memory", (string?)error["message"], StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

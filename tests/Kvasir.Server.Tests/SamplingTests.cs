@@ -1,3 +1,4 @@
+using Kvasir.Engine;
 using Kvasir.Server.Tests.Fixtures;
 
 namespace Kvasir.Server.Tests;
@@ -23,6 +24,22 @@ public sealed class SamplingTests(Models models) : IAsyncLifetime
         var among = await Task.WhenAll(AnswerAsync(42), AnswerAsync(42), AnswerAsync(42));
         await Task.WhenAll(crowd);
         Assert.All(among, text => Assert.Equal(alone, text));
+    }
+
+    [Fact]
+    public async Task Who_gave_way_to_others_says_the_same()
+    {
+        var engine = await KvasirEngine.LoadAsync(models.RandomPath, new KvasirOptions
+        {
+            Engine = new EngineOptions { Threads = 1, MemoryBytes = 1L << 30, ContextTokens = 256, KvTokens = 384, MaxSequences = 6 },
+        });
+        await using var tight = await TestServer.OwnAsync(engine);
+        const string body = """{"prompt":"Once","max_tokens":120,"ignore_eos":true,"seed":SEED}""";
+        async Task<string> AskAsync(TestServer server, int seed) =>
+            (string)(await server.AskAsync("/v1/completions", body.Replace("SEED", $"{seed}", StringComparison.Ordinal)))["choices"]![0]!["text"]!;
+        var expected = await Task.WhenAll(Enumerable.Range(0, 6).Select(seed => AskAsync(_server, seed)));
+        Assert.Equal(expected, await Task.WhenAll(Enumerable.Range(0, 6).Select(seed => AskAsync(tight, seed))));
+        Assert.True(engine.Engine.Snapshot().Preemptions > 0);
     }
 
     [Fact]

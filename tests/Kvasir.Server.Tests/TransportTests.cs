@@ -34,6 +34,8 @@ public sealed class TransportTests(Models models)
     {
         await using var server = await TestServer.StartAsync(models.Scripted, new ServerOptions { ApiKeys = ["first"] });
         Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync(path)).StatusCode);
+        if (path == "/") return;
+        Assert.Equal(HttpStatusCode.OK, (await server.Http.SendAsync(new HttpRequestMessage(HttpMethod.Head, path))).StatusCode);
     }
 
     [Fact]
@@ -92,6 +94,13 @@ public sealed class TransportTests(Models models)
         await using var server = await TestServer.StartAsync(models.Scripted);
         var error = await Assert.ThrowsAsync<ServerStartException>(() => KvasirServer.StartAsync(new ServerOptions { Port = server.Server.Address.Port }));
         Assert.Contains($"Port {server.Server.Address.Port} on 127.0.0.1 is taken", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_host_that_is_no_address_is_named()
+    {
+        var error = await Assert.ThrowsAsync<ServerStartException>(() => KvasirServer.StartAsync(new ServerOptions { Host = "my-machine" }));
+        Assert.Contains("'my-machine' is not an address", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
