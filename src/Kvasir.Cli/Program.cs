@@ -5,6 +5,8 @@ using Kvasir.Cli.Commands;
 var root = new RootCommand("Serve language models inside a memory budget, and know where every byte goes.")
 {
     ServeCommand.Create(),
+    ChatCommand.Create(),
+    InspectCommand.Create(),
     TokenizeCommand.Create(),
     DetokenizeCommand.Create(),
     RunCommand.Create(),

@@ -1,76 +1,105 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using Kvasir.Checkpoints;
+using Kvasir.Cli.Rendering;
 using Kvasir.Engine;
 using Kvasir.Server;
 
 namespace Kvasir.Cli.Commands;
 
-/// <summary><c>kvasir serve</c>: an OpenAI-compatible endpoint over one model, until it is told to stop.</summary>
+/// <summary><c>kvasir serve</c>: an OpenAI-compatible endpoint.</summary>
 public static class ServeCommand
 {
     /// <summary>Describes the command.</summary>
     public static Command Create()
     {
-        var model = ModelArgument.Required();
-        var host = new Option<string>("--host") { Description = "Address to listen on.", DefaultValueFactory = _ => "127.0.0.1" };
-        var port = new Option<int>("--port") { Description = "Port to listen on.", DefaultValueFactory = _ => 8080 };
-        var keys = new Option<string[]>("--api-key") { Description = "A key that clients must send; repeatable." };
-        var names = new Option<string[]>("--served-model-name") { Description = "A name that clients may use for the model; repeatable." };
-        var sequences = new Option<int>("--max-seqs") { Description = "Requests that run at once.", DefaultValueFactory = _ => 16 };
-        var queue = new Option<int>("--max-queue") { Description = "Requests that may wait; more get 429.", DefaultValueFactory = _ => 256 };
-        var drain = new Option<int>("--drain-seconds") { Description = "How long running requests may go on after SIGTERM.", DefaultValueFactory = _ => 30 };
+        var model = ModelArgument.Optional();
         var flags = new EngineFlags();
-        var command = new KvasirCommand("serve", "Serve a model over OpenAI's protocol.",
-            "kvasir serve model.gguf",
-            "kvasir serve model.gguf --port 9000 --memory 8GiB --api-key secret")
+        var serving = new ServeFlags();
+        var command = new KvasirCommand("serve", "Serve a model to programs that speak OpenAI's API.",
+            "kvasir serve",
+            "kvasir serve model.gguf --memory 4GiB --context 8192",
+            "kvasir serve hf:org/name/file.gguf --host 0.0.0.0 --port 8000 --api-key-file keys.txt",
+            "curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json' -d '{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'")
         {
-            model, host, port, keys, names, sequences, queue, drain,
+            model,
         };
+        serving.AddTo(command);
         flags.AddTo(command);
-        command.SetAction((parse, cancel) =>
-        {
-            if (parse.GetValue(port) is < 0 or > 65535) throw new UsageException($"--port {parse.GetValue(port)} is not a port from 0 to 65535.");
-            if (parse.GetValue(drain) < 0) throw new UsageException($"--drain-seconds is {parse.GetValue(drain)}, but cannot be negative.");
-            var server = new ServerOptions
-            {
-                Host = parse.GetRequiredValue(host),
-                Port = parse.GetValue(port),
-                ApiKeys = [.. parse.GetValue(keys) ?? []],
-                ServedModelNames = [.. parse.GetValue(names) ?? []],
-                DrainTime = TimeSpan.FromSeconds(parse.GetValue(drain)),
-            };
-            var engine = flags.Read(parse) with { MaxSequences = parse.GetValue(sequences), MaxQueue = parse.GetValue(queue) };
-            if (engine.Problem() is { } problem) throw new UsageException(problem);
-            return RunAsync(LocalModel.Resolve(parse.GetRequiredValue(model)), server, engine, cancel);
-        });
+        command.SetAction((parse, cancel) => RunAsync(parse.GetValue(model), serving.Apply(parse, flags.Read(parse)), serving.Read(parse), cancel));
         return command;
     }
 
-    private static async Task<int> RunAsync(string model, ServerOptions options, EngineOptions engineOptions, CancellationToken cancel)
+    private static async Task<int> RunAsync(string? model, EngineOptions engineOptions, ServerOptions options, CancellationToken cancel)
     {
-        var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        void Stop(PosixSignalContext context)
-        {
-            context.Cancel = true;
-            stop.TrySetResult();
-        }
-        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
-        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        var path = LocalModel.Resolve(model ?? DemoModel.Path);
+        using var stop = new StopSignals();
+        // Listening first: a port that is taken is said at once, and a probe sees "loading" instead of nothing.
         await using var server = await KvasirServer.StartAsync(options, cancel: cancel);
-        await using var engine = await KvasirEngine.LoadAsync(model, new KvasirOptions { Engine = engineOptions }, cancel: cancel);
+        await using var engine = await LoadAsync(path, new KvasirOptions { Engine = engineOptions });
+        ManagedHeap.Bound(engineOptions.MemoryBytes, engine.Engine.Ledger.UsedBytes);
         server.Attach(engine);
-        Banner(engine, server.Address);
-        await stop.Task;
-        await Console.Error.WriteLineAsync("Draining …");
-        return await server.DrainAsync() ? 0 : Failures.Failed;
+        Console.Out.Write(Banner(server, engine));
+        await Console.Out.FlushAsync(cancel);
+        await stop.First;
+        await Console.Error.WriteLineAsync($"Stopping: {server.State.Inside} running requests may finish within {options.DrainTime.TotalSeconds:0} s (signal again to stop at once).");
+        var drained = server.DrainAsync();
+        if (await Task.WhenAny(drained, stop.Second) == stop.Second) return Failures.Interrupted;
+        if (!await drained) await Console.Error.WriteLineAsync("Some requests did not finish in time and were broken off.");
+        return 0;
     }
 
-    private static void Banner(KvasirEngine engine, Uri address)
+    private static async Task<KvasirEngine> LoadAsync(string path, KvasirOptions options)
     {
-        Console.Error.WriteLine($"{engine.Name}, context {engine.Engine.ContextTokens} tokens, {engine.Engine.Plan.KvBlocks * 16} in the KV cache");
-        foreach (var line in engine.Engine.Plan.Lines) Console.Error.WriteLine($"  {line.Name,-12} {new ByteSize(line.Bytes),12}");
-        Console.Error.WriteLine($"Listening on {address}");
-        Console.Error.WriteLine($"  curl {address}v1/chat/completions -H 'Content-Type: application/json' -d '{{\"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'");
+        using var bar = new LoadingBar();
+        return await KvasirEngine.LoadAsync(path, options, bar);
+    }
+
+    private static string Banner(KvasirServer server, KvasirEngine engine)
+    {
+        var (spec, plan) = (engine.Checkpoint.Spec, engine.Engine.Plan);
+        var lines = new List<string>
+        {
+            $"{server.State.ModelNames[0]}: {spec.Architecture}, {spec.ParameterCount / 1e6:#,0} M parameters, {engine.Checkpoint.Format}, {new ByteSize(engine.Checkpoint.FileBytes)}",
+            "",
+            "Memory",
+        };
+        lines.AddRange(engine.Engine.Ledger.Lines().OrderByDescending(line => line.Bytes).Select(line => $"  {line.Name,-14} {new ByteSize(line.Bytes),12}"));
+        lines.Add($"  {"in all",-14} {new ByteSize(engine.Engine.Ledger.UsedBytes),12} of {new ByteSize(engine.Engine.Ledger.BudgetBytes)}");
+        lines.Add($"  {plan.KvBlocks * 16:#,0} tokens of KV cache, {new ByteSize(plan.KvBytesPerToken)} each; up to {plan.ContextTokens:#,0} tokens in one sequence");
+        lines.Add("");
+        lines.Add($"Listening on {server.Address.ToString().TrimEnd('/')} (OpenAI's API under /v1; Ctrl-C stops)");
+        lines.Add($"  curl {server.Address}v1/chat/completions -H 'Content-Type: application/json' \\");
+        lines.Add("    -d '{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"stream\":true}'");
+        return string.Join('\n', lines) + "\n";
+    }
+
+    /// <summary>The first and the second SIGINT or SIGTERM.</summary>
+    private sealed class StopSignals : IDisposable
+    {
+        private readonly TaskCompletionSource first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource second = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly PosixSignalRegistration[] registrations;
+
+        public StopSignals() => registrations =
+        [
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, Take),
+            PosixSignalRegistration.Create(PosixSignal.SIGTERM, Take),
+        ];
+
+        public Task First => first.Task;
+
+        public Task Second => second.Task;
+
+        public void Dispose()
+        {
+            foreach (var registration in registrations) registration.Dispose();
+        }
+
+        private void Take(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            if (!first.TrySetResult()) second.TrySetResult();
+        }
     }
 }

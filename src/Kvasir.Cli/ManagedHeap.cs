@@ -1,0 +1,22 @@
+using Kvasir.Engine;
+
+namespace Kvasir.Cli;
+
+/// <summary>Keeps the garbage-collected heap within what <c>--memory</c> leaves for it.</summary>
+internal static class ManagedHeap
+{
+    /// <summary>Part of <see cref="MemoryBudget.RuntimeBytes"/> that is not managed objects: code, stacks, libraries.</summary>
+    private const long NativeBytes = 80L << 20;
+
+    /// <summary>
+    /// Tells the collector its bound, so that it collects rather than grows. Without <c>--memory</c> there is no bound:
+    /// the collector's own goals, set for small heaps in the project file, hold.
+    /// </summary>
+    public static void Bound(long? processBytes, long ledgerBytes)
+    {
+        if (processBytes is not { } limit) return;
+        var bytes = Math.Max(64L << 20, Math.Min(limit - ledgerBytes - NativeBytes, 512L << 20));
+        AppContext.SetData("GCHeapHardLimit", (ulong)bytes);
+        GC.RefreshMemoryLimit();
+    }
+}

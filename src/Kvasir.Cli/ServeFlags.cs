@@ -1,0 +1,87 @@
+using System.CommandLine;
+using System.Net;
+using Kvasir.Checkpoints;
+using Kvasir.Engine;
+using Kvasir.Server;
+
+namespace Kvasir.Cli;
+
+/// <summary>The flags of <c>kvasir serve</c> that concern serving rather than the model.</summary>
+internal sealed class ServeFlags
+{
+    private readonly Option<string> host = new("--host") { Description = "Address to listen on; 0.0.0.0 for every one of this machine.", DefaultValueFactory = _ => "127.0.0.1" };
+    private readonly Option<int> port = new("--port") { Description = "TCP port; 0 takes a free one.", DefaultValueFactory = _ => 8080 };
+    private readonly Option<int> sequences = new("--max-seqs") { Description = "Sequences that run at once.", DefaultValueFactory = _ => new EngineOptions().MaxSequences };
+    private readonly Option<int> queue = new("--max-queue") { Description = "Requests that may wait; further ones get 429.", DefaultValueFactory = _ => new EngineOptions().MaxQueue };
+    private readonly Option<int> chunk = new("--chunk") { Description = "Prompt tokens computed in one step.", DefaultValueFactory = _ => new EngineOptions().ChunkTokens };
+    private readonly Option<string[]> keys = new("--api-key") { Description = "Key that requests must carry; may be repeated.", DefaultValueFactory = _ => [] };
+    private readonly Option<FileInfo?> keyFile = new("--api-key-file") { Description = "File with one key per line.", HelpName = "F" };
+    private readonly Option<string[]> names = new("--served-model-name") { Description = "Name that the model answers to; may be repeated.", DefaultValueFactory = _ => [] };
+    private readonly Option<string[]> origins = new("--cors-origin") { Description = "Origin that browsers may call from, * for any; may be repeated.", DefaultValueFactory = _ => [] };
+    private readonly Option<string> body = new("--max-body") { Description = "Largest request body.", DefaultValueFactory = _ => "4MiB" };
+    private readonly Option<double> drain = new("--drain-seconds") { Description = "How long running answers may take to finish after SIGTERM.", DefaultValueFactory = _ => 30 };
+    private readonly Option<double> keepAlive = new("--keep-alive-seconds") { Description = "Silence on a stream after which a comment is sent.", DefaultValueFactory = _ => 15 };
+
+    /// <summary>Adds the flags to a command.</summary>
+    public void AddTo(Command command)
+    {
+        foreach (var option in (Option[])[host, port, sequences, queue, chunk, keys, keyFile, names, origins, body, drain, keepAlive])
+            command.Options.Add(option);
+    }
+
+    /// <summary>The engine's options with those that only serving needs.</summary>
+    /// <exception cref="UsageException">A value is wrong.</exception>
+    public EngineOptions Apply(ParseResult parse, EngineOptions options)
+    {
+        var tokens = parse.GetValue(chunk);
+        options = options with
+        {
+            MaxSequences = parse.GetValue(sequences),
+            MaxQueue = parse.GetValue(queue),
+            ChunkTokens = tokens,
+            MixedChunkTokens = Math.Min(tokens, options.MixedChunkTokens),
+        };
+        return options.Problem() is { } problem ? throw new UsageException(problem) : options;
+    }
+
+    /// <summary>The server's options.</summary>
+    /// <exception cref="UsageException">A value is wrong.</exception>
+    public ServerOptions Read(ParseResult parse)
+    {
+        var address = parse.GetRequiredValue(host);
+        if (address is not ("localhost" or "*") && !IPAddress.TryParse(address, out _))
+            throw new UsageException($"--host '{address}' is not an address to listen on; give an IP address (0.0.0.0 for all) or localhost.");
+        return new ServerOptions
+        {
+            Host = address,
+            Port = parse.GetValue(port) is >= 0 and <= 65535 and var number ? number : throw new UsageException($"--port {parse.GetValue(port)} is not between 0 and 65535."),
+            ApiKeys = [.. Keys(parse)],
+            ServedModelNames = [.. parse.GetValue(names) ?? []],
+            CorsOrigins = [.. parse.GetValue(origins) ?? []],
+            MaxBodyBytes = ByteSize.TryParse(parse.GetRequiredValue(body), out var size) && size.Bytes > 0 ? size.Bytes
+                : throw new UsageException($"--max-body '{parse.GetValue(body)}' is not a size; write 4MiB or a number of bytes."),
+            DrainTime = Seconds("--drain-seconds", parse.GetValue(drain), 0),
+            KeepAliveInterval = Seconds("--keep-alive-seconds", parse.GetValue(keepAlive), 0.1),
+        };
+    }
+
+    private IEnumerable<string> Keys(ParseResult parse)
+    {
+        foreach (var key in parse.GetValue(keys) ?? [])
+            yield return key.Length > 0 ? key : throw new UsageException("--api-key is empty.");
+        if (parse.GetValue(keyFile) is not { } file) yield break;
+        using var reader = Input.OpenText(file);
+        var count = 0;
+        while (reader.ReadLine() is { } line)
+        {
+            if (line.Trim() is not { Length: > 0 } key) continue;
+            count++;
+            yield return key;
+        }
+        if (count == 0) throw new UsageException($"--api-key-file '{file.FullName}' holds no key.");
+    }
+
+    private static TimeSpan Seconds(string name, double value, double least) => value >= least && value <= 86400
+        ? TimeSpan.FromSeconds(value)
+        : throw new UsageException($"{name} {value} is not between {least} and 86400.");
+}
