@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -41,7 +42,7 @@ public static class InspectCommand
         {
             WriteIndented = true,
             PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-            Converters = { new JsonStringEnumConverter(), new ByRuntimeType<MixerSpec>(), new ByRuntimeType<FeedForwardSpec>() },
+            Converters = { new JsonStringEnumConverter(), new ByRuntimeType<MixerSpec>(), new ByRuntimeType<FeedForwardSpec>(), new Numbers() },
         };
         var root = new JsonObject
         {
@@ -123,6 +124,20 @@ public static class InspectCommand
         let bytes = types.Sum(tensor => tensor.ByteLength)
         orderby bytes descending
         select (types.Key, types.Count(), types.Sum(tensor => tensor.Rows * tensor.Columns), bytes);
+
+    /// <summary>Writes an array that was never set as an empty one.</summary>
+    private sealed class Numbers : JsonConverter<ImmutableArray<float>>
+    {
+        public override ImmutableArray<float> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            throw new NotSupportedException("Specs are written, not read.");
+
+        public override void Write(Utf8JsonWriter writer, ImmutableArray<float> value, JsonSerializerOptions options)
+        {
+            writer.WriteStartArray();
+            if (!value.IsDefault) foreach (var number in value) writer.WriteNumberValue(number);
+            writer.WriteEndArray();
+        }
+    }
 
     /// <summary>Writes a value with the members of its own type rather than those of its base.</summary>
     private sealed class ByRuntimeType<T> : JsonConverter<T> where T : class
