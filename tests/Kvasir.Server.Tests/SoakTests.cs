@@ -98,7 +98,7 @@ public sealed partial class SoakTests(Models models, ITestOutputHelper output)
         using var response = await PostAsync(http, Encoding.UTF8.GetBytes(body));
         if (!Admits(response)) return null!;
         var text = await response.Content.ReadAsStringAsync();
-        if (!text.StartsWith("data: ", StringComparison.Ordinal)) return (string)JsonNode.Parse(text)!["choices"]![0]!["text"]!;
+        if (response.Content.Headers.ContentType?.MediaType is "application/json") return (string)JsonNode.Parse(text)!["choices"]![0]!["text"]!;
         Assert.EndsWith("data: [DONE]\n\n", text, StringComparison.Ordinal);
         return string.Concat(text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries)[..^1].Where(line => line.StartsWith("data: ", StringComparison.Ordinal))
             .Select(line => (string?)JsonNode.Parse(line["data: ".Length..])!["choices"]![0]!["text"]));
