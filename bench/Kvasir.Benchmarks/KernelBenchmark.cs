@@ -26,7 +26,7 @@ internal static class KernelBenchmark
         var rows = (int)(StreamBytes / rowBytes) / 16 * 16;
         var large = WeightMatrix.Packed(format, rows, Columns, memory.All);
         Fill(large, rows, format);
-        var limit = ReadLimit(team, memory);
+        var limit = MemoryProbe.BytesPerSecond(team, memory.Slice(0, StreamBytes), 40);
         var decode = new double[2];
         int[] batches = [1, 8];
         for (var i = 0; i < batches.Length; i++)
@@ -60,20 +60,6 @@ internal static class KernelBenchmark
         }
 
         return best;
-    }
-
-    /// <summary>Bytes per second that the team reads, from the same memory, with plain vector loads.</summary>
-    private static double ReadLimit(WorkerTeam team, NativeBuffer memory)
-    {
-        var best = double.MaxValue;
-        for (var repeat = 0; repeat < 40; repeat++)
-        {
-            var start = Stopwatch.GetTimestamp();
-            team.Run(worker => MemoryProbe.Read(worker, memory.Slice(0, StreamBytes)));
-            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
-        }
-
-        return StreamBytes / best;
     }
 
     private static void Fill(WeightMatrix weights, int rows, WeightFormat format)

@@ -12,6 +12,7 @@ var root = new RootCommand("Serve language models inside a memory budget, and kn
     RunCommand.Create(),
     RenderCommand.Create(),
     PerplexityCommand.Create(),
+    BenchCommand.Create(),
     HardwareCommand.Create(),
     CalibrateCommand.Create(),
     PlanCommand.Create(),

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.Intrinsics;
 
 namespace Kvasir.Kernels;
@@ -6,6 +7,32 @@ namespace Kvasir.Kernels;
 public static unsafe class MemoryProbe
 {
     private const long ChunkBytes = 256 << 10;
+
+    /// <summary>Bytes per second that the team reads from <paramref name="memory"/> at best, in <paramref name="rounds"/> tries.</summary>
+    /// <param name="team">Who reads.</param>
+    /// <param name="memory">Written before, so that it is backed by pages; several times larger than the caches.</param>
+    /// <param name="rounds">Tries; the fastest counts.</param>
+    public static double BytesPerSecond(WorkerTeam team, NativeSlice memory, int rounds)
+    {
+        var best = double.MaxValue;
+        for (var round = 0; round < rounds; round++)
+        {
+            var start = Stopwatch.GetTimestamp();
+            team.Run(worker => Read(worker, memory));
+            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+
+        return memory.Bytes / ChunkBytes * ChunkBytes / best;
+    }
+
+    /// <summary>Writes to every page of <paramref name="memory"/>, shared by the team: pages never written are all the same one, and read from the cache.</summary>
+    public static void Touch(Worker worker, NativeSlice memory)
+    {
+        const int page = 4096;
+        var loop = worker.Loop((int)(memory.Bytes / ChunkBytes));
+        while (loop.TryNext(out var chunk))
+            for (var at = 0L; at < ChunkBytes; at += page) memory.Start[chunk * ChunkBytes + at] = 1;
+    }
 
     /// <summary>Reads all of <paramref name="memory"/> once, shared by the team, and returns a sum that keeps the reads alive.</summary>
     public static long Read(Worker worker, NativeSlice memory)
