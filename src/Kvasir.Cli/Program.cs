@@ -13,6 +13,7 @@ var root = new RootCommand("Serve language models inside a memory budget, and kn
     RenderCommand.Create(),
     PerplexityCommand.Create(),
     BenchCommand.Create(),
+    DoctorCommand.Create(),
     HardwareCommand.Create(),
     CalibrateCommand.Create(),
     PlanCommand.Create(),
