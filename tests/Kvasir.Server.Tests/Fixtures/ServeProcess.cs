@@ -6,6 +6,7 @@ namespace Kvasir.Server.Tests.Fixtures;
 /// <summary><c>kvasir serve</c> as a process of its own.</summary>
 internal sealed class ServeProcess : IAsyncDisposable
 {
+    private const string Listening = "Listening on ";
     private readonly Process _process;
 
     private ServeProcess(Process process, Uri address) => (_process, Address) = (process, address);
@@ -20,19 +21,24 @@ internal sealed class ServeProcess : IAsyncDisposable
     {
         var dll = Path.Combine(AppContext.BaseDirectory.Replace("Kvasir.Server.Tests", "Kvasir.Cli", StringComparison.Ordinal), "kvasir.dll");
         var start = new ProcessStartInfo(Environment.ProcessPath!.EndsWith("dotnet", StringComparison.Ordinal) ? Environment.ProcessPath : "dotnet",
-            [dll, "serve", .. arguments, "--port", "0"]) { RedirectStandardError = true };
+            [dll, "serve", .. arguments, "--port", "0"]) { RedirectStandardOutput = true, RedirectStandardError = true };
         var process = Process.Start(start)!;
-        var said = "";
-        while (await process.StandardError.ReadLineAsync() is { } line)
+        var errors = process.StandardError.ReadToEndAsync();
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        try
         {
-            said += line + "\n";
-            if (line.StartsWith("Listening on ", StringComparison.Ordinal))
+            while (await process.StandardOutput.ReadLineAsync(patience.Token) is { } line)
             {
-                _ = process.StandardError.ReadToEndAsync();
-                return new ServeProcess(process, new Uri(line["Listening on ".Length..]));
+                if (!line.StartsWith(Listening, StringComparison.Ordinal)) continue;
+                _ = process.StandardOutput.ReadToEndAsync(CancellationToken.None);
+                return new ServeProcess(process, new Uri(line[Listening.Length..].Split(' ')[0]));
             }
         }
-        throw new InvalidOperationException($"The server did not start: {said}");
+        catch (OperationCanceledException)
+        {
+            process.Kill();
+        }
+        throw new InvalidOperationException($"The server did not start: {await errors}");
     }
 
     /// <summary>Sends SIGTERM and gives the exit code.</summary>
