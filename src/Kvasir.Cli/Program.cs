@@ -17,6 +17,5 @@ var root = new RootCommand("Serve language models inside a memory budget, and kn
     HardwareCommand.Create(),
     CalibrateCommand.Create(),
     PlanCommand.Create(),
-    BenchCommand.Create(),
 };
 return await CommandRunner.RunAsync(root, args);

@@ -34,7 +34,7 @@ internal sealed class PromptWriter
     public bool IsEstimate => count is null;
 
     /// <summary>Writes a text.</summary>
-    /// <param name="tokens">Its length, met within half a percent or one token where a tokenizer is there.</param>
+    /// <param name="tokens">Its length, met within half a percent or one word where a tokenizer is there.</param>
     /// <param name="stream">Texts of different streams differ from their first words on.</param>
     /// <param name="index">Number within the stream.</param>
     /// <param name="cancel">Stops it.</param>
