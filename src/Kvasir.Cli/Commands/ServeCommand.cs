@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Runtime.InteropServices;
 using Kvasir.Checkpoints;
 using Kvasir.Cli.Rendering;
 using Kvasir.Engine;
@@ -72,34 +71,5 @@ public static class ServeCommand
         lines.Add($"  curl {server.Address}v1/chat/completions -H 'Content-Type: application/json' \\");
         lines.Add("    -d '{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"stream\":true}'");
         return string.Join('\n', lines) + "\n";
-    }
-
-    /// <summary>The first and the second SIGINT or SIGTERM.</summary>
-    private sealed class StopSignals : IDisposable
-    {
-        private readonly TaskCompletionSource first = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private readonly TaskCompletionSource second = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private readonly PosixSignalRegistration[] registrations;
-
-        public StopSignals() => registrations =
-        [
-            PosixSignalRegistration.Create(PosixSignal.SIGINT, Take),
-            PosixSignalRegistration.Create(PosixSignal.SIGTERM, Take),
-        ];
-
-        public Task First => first.Task;
-
-        public Task Second => second.Task;
-
-        public void Dispose()
-        {
-            foreach (var registration in registrations) registration.Dispose();
-        }
-
-        private void Take(PosixSignalContext context)
-        {
-            context.Cancel = true;
-            if (!first.TrySetResult()) second.TrySetResult();
-        }
     }
 }

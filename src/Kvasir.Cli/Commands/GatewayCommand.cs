@@ -1,0 +1,75 @@
+using System.Collections.Immutable;
+using System.CommandLine;
+using Kvasir.Gateway;
+using Kvasir.Gateway.Fleet;
+using Kvasir.Gateway.Policies;
+
+namespace Kvasir.Cli.Commands;
+
+/// <summary><c>kvasir gateway</c>: one address in front of many workers.</summary>
+public static class GatewayCommand
+{
+    /// <summary>Describes the command.</summary>
+    public static Command Create()
+    {
+        var workers = new Option<string[]>("--worker") { Description = "Worker: http://host:port, or with its engine vllm=http://host:port; may be repeated.", DefaultValueFactory = _ => [] };
+        var policy = new Option<string>("--policy") { Description = $"How to choose a worker: {string.Join(", ", PolicyCatalog.Names)}.", DefaultValueFactory = _ => PolicyCatalog.Default };
+        var shadows = new Option<string[]>("--shadow") { Description = "Policy that is asked on every request but does not act; may be repeated.", DefaultValueFactory = _ => [] };
+        var host = new Option<string>("--host") { Description = "Address to listen on; 0.0.0.0 for every one of this machine.", DefaultValueFactory = _ => "127.0.0.1" };
+        var port = new Option<int>("--port") { Description = "TCP port; 0 takes a free one.", DefaultValueFactory = _ => 8080 };
+        var attempts = new Option<int>("--max-attempts") { Description = "Workers that one request may be sent to before its first token.", DefaultValueFactory = _ => new GatewayOptions().MaxAttempts };
+        var command = new KvasirCommand("gateway", "Send each request to the worker that already holds its memory.",
+            "kvasir gateway --worker http://10.0.0.1:8080 --worker vllm=http://10.0.0.2:8000",
+            "kvasir gateway --worker http://10.0.0.1:8080 --worker http://10.0.0.2:8080 --policy least-requests --shadow kvasir")
+        {
+            workers, policy, shadows, host, port, attempts,
+        };
+        command.SetAction((parse, cancel) =>
+        {
+            var addresses = parse.GetValue(workers)!.Select(Parsed).ToImmutableArray();
+            if (addresses.IsEmpty) throw new UsageException("There is no worker; name at least one with --worker http://host:port.");
+            var options = new GatewayOptions
+            {
+                Host = parse.GetRequiredValue(host),
+                Port = parse.GetValue(port) is >= 0 and <= 65535 and var number ? number : throw new UsageException($"--port {parse.GetValue(port)} is not between 0 and 65535."),
+                Workers = addresses,
+                Policy = Known(parse.GetRequiredValue(policy)),
+                Shadows = [.. parse.GetValue(shadows)!.Select(Known)],
+                MaxAttempts = parse.GetValue(attempts) is >= 1 and <= 16 and var most ? most : throw new UsageException($"--max-attempts {parse.GetValue(attempts)} is not between 1 and 16."),
+            };
+            return RunAsync(options, cancel);
+        });
+        return command;
+    }
+
+    private static async Task<int> RunAsync(GatewayOptions options, CancellationToken cancel)
+    {
+        using var stop = new StopSignals();
+        await using var gateway = await GatewayServer.StartAsync(options, cancel: cancel);
+        foreach (var worker in gateway.State.Fleet.Workers)
+            Console.Out.WriteLine($"  {worker.Address.Name,-24} {worker.Adapter.Names[0],-14} {worker.Health.ToString().ToLowerInvariant(),-10} {string.Join(", ", worker.Models)}");
+        Console.Out.WriteLine($"Listening on {gateway.Address.ToString().TrimEnd('/')} (OpenAI's API under /v1; policy {options.Policy}; Ctrl-C stops)");
+        await Console.Out.FlushAsync(cancel);
+        await stop.First;
+        await Console.Error.WriteLineAsync($"Stopping: {gateway.State.Inside} running requests may finish within {options.DrainTime.TotalSeconds:0} s (signal again to stop at once).");
+        var drained = gateway.DrainAsync();
+        if (await Task.WhenAny(drained, stop.Second) == stop.Second) return Failures.Interrupted;
+        if (!await drained) await Console.Error.WriteLineAsync("Some requests did not finish in time and were broken off.");
+        return 0;
+    }
+
+    private static WorkerAddress Parsed(string text)
+    {
+        try
+        {
+            return WorkerAddress.Parse(text);
+        }
+        catch (GatewayConfigurationException error)
+        {
+            throw new UsageException(error.Message);
+        }
+    }
+
+    private static string Known(string policy) => PolicyCatalog.Find(policy) is not null ? policy
+        : throw new UsageException($"'{policy}' is not a policy; choose among {string.Join(", ", PolicyCatalog.Names)}.");
+}

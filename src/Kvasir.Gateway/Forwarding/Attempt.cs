@@ -1,0 +1,107 @@
+using System.Net;
+using System.Net.Http.Headers;
+using Kvasir.Gateway.Fleet;
+using Kvasir.Gateway.Routing;
+using Microsoft.AspNetCore.Http;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Kvasir.Gateway.Forwarding;
+
+/// <summary>
+/// One try of a request at one worker. The answer's first bytes are read before anything goes to the client (all of them
+/// where it is no stream), so that a worker that fails until then costs the client nothing but time.
+/// </summary>
+internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, string id, bool mayRetry, TimeProvider time) : HttpTransformer
+{
+    public const string WorkerHeader = "x-kvasir-worker", CachedHeader = "x-kvasir-cached-tokens", IdHeader = "x-request-id";
+
+    /// <summary>Longest answer that is held back until it is whole.</summary>
+    private const int LargestHeld = 1 << 20;
+    private const int FirstBytes = 4096;
+    private static readonly TimeSpan UntilFirst = TimeSpan.FromMinutes(5);
+    private readonly long _sent = time.GetTimestamp();
+
+    /// <summary>Sees the answer pass.</summary>
+    public AnswerWatch Watch { get; } = new();
+
+    /// <summary>Why the request may be sent to another worker, or null.</summary>
+    public string? Failure { get; private set; }
+
+    /// <summary>Whether the failure is the worker's fault, rather than a refusal.</summary>
+    public bool WorkerFailed { get; private set; }
+
+    public override async ValueTask TransformRequestAsync(HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
+    {
+        await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
+        proxyRequest.Headers.Host = null;
+        proxyRequest.Headers.Remove(IdHeader);
+        proxyRequest.Headers.TryAddWithoutValidation(IdHeader, id);
+        if (decided.Worker.Address.ApiKey is { } key) proxyRequest.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+    }
+
+    public override async ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
+    {
+        if (proxyResponse is null) return await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
+        if (mayRetry && IsRetryable(proxyResponse.StatusCode))
+        {
+            Failure = $"answered {(int)proxyResponse.StatusCode}";
+            WorkerFailed = proxyResponse.StatusCode != HttpStatusCode.TooManyRequests;
+            return false;
+        }
+        if (proxyResponse.IsSuccessStatusCode && !await ReadAheadAsync(proxyResponse, cancellationToken)) return false;
+        var go = await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
+        var headers = httpContext.Response.Headers;
+        headers[WorkerHeader] = decided.Worker.Address.Name;
+        headers[IdHeader] = id;
+        headers[CachedHeader] = (Watch.Usage().Cached ?? (int)decided.PredictedTokens).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        return go;
+    }
+
+    private static bool IsRetryable(HttpStatusCode status) => status is HttpStatusCode.InternalServerError or HttpStatusCode.BadGateway
+        or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout or HttpStatusCode.TooManyRequests;
+
+    private async Task<bool> ReadAheadAsync(HttpResponseMessage response, CancellationToken cancel)
+    {
+        var isStream = response.Content.Headers.ContentType?.MediaType == "text/event-stream";
+        var ahead = new byte[FirstBytes];
+        var used = 0;
+        Stream rest;
+        try
+        {
+            rest = await response.Content.ReadAsStreamAsync(cancel);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+            limit.CancelAfter(UntilFirst);
+            for (int count; (count = await rest.ReadAsync(ahead.AsMemory(used), limit.Token)) > 0;)
+            {
+                if (used == 0) Begin(isStream);
+                used += count;
+                if (isStream || used >= LargestHeld) break;
+                if (used == ahead.Length) Array.Resize(ref ahead, used * 2);
+            }
+        }
+        catch (Exception error) when (mayRetry && !cancel.IsCancellationRequested && error is IOException or HttpRequestException or OperationCanceledException)
+        {
+            Failure = $"broke off before its answer: {error.Message}";
+            WorkerFailed = true;
+            return false;
+        }
+        if (used == 0 && isStream && mayRetry)
+        {
+            (Failure, WorkerFailed) = ("ended its stream before it began", true);
+            return false;
+        }
+        if (!isStream) Watch.Pass(ahead.AsSpan(0, used));
+        var held = response.Content;
+        response.Content = new StreamContent(new WatchedStream(ahead.AsMemory(0, used), rest, isStream ? Watch : new AnswerWatch()));
+        foreach (var header in held.Headers) response.Content.Headers.TryAddWithoutValidation(header.Key, header.Value);
+        return true;
+    }
+
+    private void Begin(bool isStream)
+    {
+        var seconds = time.GetElapsedTime(_sent).TotalSeconds;
+        decided.Receipt.FirstTokenSeconds = seconds;
+        // The first bytes of a whole answer come with its last: they tell nothing about prefill.
+        if (lease.FirstToken() && isStream) decided.Worker.Rate.Observe(lease.TokensAhead, seconds);
+    }
+}

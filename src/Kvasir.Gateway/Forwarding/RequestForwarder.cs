@@ -1,0 +1,149 @@
+using System.Globalization;
+using System.IO.Hashing;
+using System.Text;
+using Kvasir.Gateway.Fleet;
+using Kvasir.Gateway.Requests;
+using Kvasir.Gateway.Routing;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Kvasir.Gateway.Forwarding;
+
+/// <summary>Takes a request through the gateway: reads it, decides, forwards, tries again elsewhere before the first token.</summary>
+internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwarder, HttpMessageInvoker client)
+{
+    private const string SessionHeader = "x-session-id";
+    private readonly ForwarderRequestConfig _config = new() { ActivityTimeout = state.Options.IdleTimeout, AllowResponseBuffering = false };
+
+    public async Task HandleAsync(HttpContext http)
+    {
+        var id = RequestId(http);
+        http.Response.Headers[Attempt.IdHeader] = id;
+        var body = await ReadBodyAsync(http);
+        if (body is null) return;
+        var envelope = RequestEnvelope.Read(body);
+        var prompt = state.Prompts.Read(envelope, body);
+        using var inside = state.Enter();
+        await ForwardAsync(http, id, body, envelope, prompt);
+    }
+
+    private async Task ForwardAsync(HttpContext http, string id, byte[] body, RequestEnvelope envelope, PromptTokens prompt)
+    {
+        var tried = new List<Worker>();
+        var session = SessionKey(http, envelope);
+        string? lastFailure = null;
+        for (var attempt = 1; attempt <= state.Options.MaxAttempts; attempt++)
+        {
+            if (state.Router.Decide(id, envelope.Model, prompt, session, tried) is not { } decided) break;
+            var mayRetry = attempt < state.Options.MaxAttempts && state.Fleet.Workers.Any(worker => worker != decided.Worker && worker.TakesRequests && worker.Serves(envelope.Model) && !tried.Contains(worker));
+            lastFailure = await TryAsync(http, id, body, prompt, decided, mayRetry);
+            if (lastFailure is null) return;
+            state.Metrics.CountRetry(decided.Worker.Address.Name);
+            tried.Add(decided.Worker);
+            http.Response.Clear();
+            http.Response.Headers[Attempt.IdHeader] = id;
+        }
+        await RefuseAsync(http, envelope.Model, tried, lastFailure);
+    }
+
+    /// <summary>Null when the request is settled (answered, or its client left); else why another worker should try.</summary>
+    private async Task<string?> TryAsync(HttpContext http, string id, byte[] body, PromptTokens prompt, Router.Decided decided, bool mayRetry)
+    {
+        var worker = decided.Worker;
+        using var lease = worker.Load.Begin((int)prompt.Count, (int)decided.UncachedTokens);
+        worker.Breaker.Enter();
+        state.Caches.Note(worker, prompt);
+        var attempt = new Attempt(decided, lease, id, mayRetry, state.Time);
+        http.Request.Body = new MemoryStream(body, writable: false);
+        if (http.Request.ContentLength is null && body.Length > 0) http.Request.ContentLength = body.Length;
+        var error = await forwarder.SendAsync(http, worker.Address.Address.ToString(), client, _config, attempt, http.RequestAborted);
+        Settle(attempt, decided, prompt, error, http);
+        if (http.RequestAborted.IsCancellationRequested || http.Response.HasStarted && attempt.Failure is null) return null;
+        if (attempt.Failure is { } failure) return failure;
+        return error == ForwarderError.None ? null : Explain(http, error);
+    }
+
+    private void Settle(Attempt attempt, Router.Decided decided, PromptTokens prompt, ForwarderError error, HttpContext http)
+    {
+        var (receipt, worker) = (decided.Receipt, decided.Worker);
+        if (http.RequestAborted.IsCancellationRequested && attempt.Failure is null)
+        {
+            worker.Breaker.Forget();
+            receipt.Outcome = "client left";
+        }
+        else if (error != ForwarderError.None || attempt.WorkerFailed)
+        {
+            worker.Breaker.Fail();
+            receipt.Outcome = attempt.Failure ?? error.ToString();
+            state.Metrics.CountFailure(worker.Address.Name);
+        }
+        else
+        {
+            worker.Breaker.Succeed();
+            receipt.Outcome = attempt.Failure ?? http.Response.StatusCode.ToString(CultureInfo.InvariantCulture);
+        }
+        var (promptTokens, cached, completion) = attempt.Watch.Usage();
+        (receipt.ActualPromptTokens, receipt.ActualCachedTokens) = (promptTokens, cached);
+        if (promptTokens is { } count) state.Prompts.Learn(prompt, count);
+        if (cached is { } actual) worker.Trust.Observe(decided.PredictedTokens, actual);
+        state.Metrics.CountAnswer(worker.Address.Name, receipt, completion);
+    }
+
+    private static string Explain(HttpContext http, ForwarderError error) =>
+        http.Features.Get<IForwarderErrorFeature>()?.Exception is { } exception ? $"{error}: {(exception.InnerException ?? exception).Message}" : error.ToString();
+
+    private async Task RefuseAsync(HttpContext http, string? model, List<Worker> tried, string? lastFailure)
+    {
+        var known = state.Fleet.Workers;
+        if (tried.Count > 0)
+            await Answers.WriteErrorAsync(http, StatusCodes.Status502BadGateway, "upstream_error", "workers_failed",
+                $"No worker answered; tried {string.Join(", ", tried.Select(worker => worker.Address.Name))}. The last one {lastFailure}.");
+        else if (model is not null && known.Length > 0 && known.All(worker => !worker.Serves(model)))
+            await Answers.WriteErrorAsync(http, StatusCodes.Status404NotFound, "invalid_request_error", "model_not_found",
+                $"The model '{model}' is served by no worker; there are {string.Join(", ", known.SelectMany(worker => worker.Models).Distinct().Order())}.");
+        else
+            await Answers.WriteErrorAsync(http, StatusCodes.Status503ServiceUnavailable, "server_error", "no_worker",
+                "No worker takes requests now; try again in a moment.", TimeSpan.FromSeconds(2));
+    }
+
+    private async Task<byte[]?> ReadBodyAsync(HttpContext http)
+    {
+        var limit = state.Options.MaxBodyBytes;
+        if (http.Request.ContentLength > limit)
+        {
+            await TooLargeAsync(http, limit);
+            return null;
+        }
+        if (http.Request.ContentLength is { } length)
+        {
+            var exact = new byte[length];
+            await http.Request.Body.ReadExactlyAsync(exact, http.RequestAborted);
+            return exact;
+        }
+        using var buffer = new MemoryStream();
+        var chunk = new byte[16 << 10];
+        for (int count; (count = await http.Request.Body.ReadAsync(chunk, http.RequestAborted)) > 0;)
+        {
+            if (buffer.Length + count > limit)
+            {
+                await TooLargeAsync(http, limit);
+                return null;
+            }
+            buffer.Write(chunk, 0, count);
+        }
+        return buffer.ToArray();
+    }
+
+    private static Task TooLargeAsync(HttpContext http, long limit) => Answers.WriteErrorAsync(http, StatusCodes.Status413PayloadTooLarge,
+        "invalid_request_error", "body_too_large", $"The request's body is larger than {limit} bytes.");
+
+    private static string RequestId(HttpContext http) =>
+        http.Request.Headers[Attempt.IdHeader].ToString() is { Length: > 0 and <= 128 } given && given.All(c => c is > ' ' and < '\x7f') ? given : $"req-{Guid.CreateVersion7():N}";
+
+    private static ulong SessionKey(HttpContext http, RequestEnvelope envelope)
+    {
+        var session = http.Request.Headers[SessionHeader].ToString() is { Length: > 0 } header ? header : envelope.User;
+        return string.IsNullOrEmpty(session) ? 0 : XxHash64.HashToUInt64(Encoding.UTF8.GetBytes(session)) | 1;
+    }
+}

@@ -1,0 +1,18 @@
+using System.Net;
+
+namespace Kvasir.Gateway.Forwarding;
+
+/// <summary>Connections to workers: kept, many at a time, nothing followed, unpacked or remembered.</summary>
+internal static class WorkerConnections
+{
+    public static HttpMessageInvoker Create(GatewayOptions options) => new(new SocketsHttpHandler
+    {
+        UseProxy = false,
+        AllowAutoRedirect = false,
+        AutomaticDecompression = DecompressionMethods.None,
+        UseCookies = false,
+        EnableMultipleHttp2Connections = true,
+        ConnectTimeout = options.ConnectTimeout,
+        PooledConnectionLifetime = TimeSpan.FromMinutes(10),
+    }, disposeHandler: true);
+}

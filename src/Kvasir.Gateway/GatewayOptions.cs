@@ -1,0 +1,34 @@
+using System.Collections.Immutable;
+using Kvasir.Gateway.Fleet;
+using Kvasir.Gateway.Policies;
+
+namespace Kvasir.Gateway;
+
+/// <summary>How the gateway listens, routes and forwards.</summary>
+public sealed record GatewayOptions
+{
+    /// <summary>Address to listen on.</summary>
+    public string Host { get; init; } = "127.0.0.1";
+    /// <summary>TCP port; 0 takes a free one.</summary>
+    public int Port { get; init; } = 8080;
+    /// <summary>The workers.</summary>
+    public ImmutableArray<WorkerAddress> Workers { get; init; } = [];
+    /// <summary>The policy's name.</summary>
+    public string Policy { get; init; } = PolicyCatalog.Default;
+    /// <summary>Policies that are asked but do not act.</summary>
+    public ImmutableArray<string> Shadows { get; init; } = [];
+    /// <summary>Workers that one request may be sent to, one after another, before its first token.</summary>
+    public int MaxAttempts { get; init; } = 3;
+    /// <summary>Time between two probes of a worker.</summary>
+    public TimeSpan ProbeInterval { get; init; } = TimeSpan.FromSeconds(1);
+    /// <summary>Time in which a worker must accept a connection.</summary>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(3);
+    /// <summary>Silence of a worker after which it counts as hung: before the first token and between tokens.</summary>
+    public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromMinutes(5);
+    /// <summary>Largest request body in bytes.</summary>
+    public long MaxBodyBytes { get; init; } = 32 << 20;
+    /// <summary>Time that running answers may take to finish after the gateway was asked to stop.</summary>
+    public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>Checkpoint (or tokenizer) by which prompts are turned into tokens; null routes by text.</summary>
+    public string? Tokenizer { get; init; }
+}

@@ -1,0 +1,97 @@
+using Kvasir.Gateway.Fleet;
+using Kvasir.Gateway.Policies;
+using Kvasir.Gateway.Requests;
+using Kvasir.Gateway.Routing;
+
+namespace Kvasir.Gateway;
+
+/// <summary>What the gateway's parts share.</summary>
+public sealed class GatewayState : IDisposable
+{
+    private readonly Lock _lock = new();
+    private TaskCompletionSource? _empty;
+    private int _inside;
+
+    internal GatewayState(GatewayOptions options, TimeProvider time)
+    {
+        (Options, Time) = (options, time);
+        Fleet = new WorkerFleet(time);
+        Caches = new CacheView(Fleet.Capacity, time);
+        Router = new Router(Fleet, Caches, Decisions, time, new Random())
+        {
+            Policy = PolicyNamed(options.Policy),
+            Shadows = [.. options.Shadows.Select(PolicyNamed)],
+        };
+        Metrics = new GatewayMetrics(Fleet, Caches, () => Inside);
+        Fleet.Changed += (worker, came) =>
+        {
+            if (!came) Caches.Clear(worker);
+        };
+        Fleet.Apply(options.Workers);
+    }
+
+    /// <summary>How it listens, routes and forwards.</summary>
+    public GatewayOptions Options { get; }
+
+    /// <summary>The clock.</summary>
+    public TimeProvider Time { get; }
+
+    /// <summary>The workers.</summary>
+    public WorkerFleet Fleet { get; }
+
+    /// <summary>What they hold.</summary>
+    public CacheView Caches { get; }
+
+    /// <summary>Who decides.</summary>
+    public Router Router { get; }
+
+    /// <summary>Why it went where it went.</summary>
+    public DecisionLog Decisions { get; } = new();
+
+    /// <summary>From requests to prompts.</summary>
+    public PromptReader Prompts { get; } = new();
+
+    /// <summary>The figures.</summary>
+    public GatewayMetrics Metrics { get; }
+
+    /// <summary>Requests that are being answered.</summary>
+    public int Inside => Volatile.Read(ref _inside);
+
+    /// <summary>Whether new requests are refused.</summary>
+    public bool IsDraining { get { lock (_lock) return _empty is not null; } }
+
+    /// <summary>Refuses new requests from now on; the task ends when none is left.</summary>
+    public Task BeginDrain()
+    {
+        lock (_lock)
+        {
+            _empty ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (_inside == 0) _empty.TrySetResult();
+            return _empty.Task;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Metrics.Dispose();
+
+    internal Stay Enter()
+    {
+        Interlocked.Increment(ref _inside);
+        return new Stay(this);
+    }
+
+    private void Leave()
+    {
+        lock (_lock)
+            if (Interlocked.Decrement(ref _inside) == 0) _empty?.TrySetResult();
+    }
+
+    private static IRoutingPolicy PolicyNamed(string name) => PolicyCatalog.Find(name)
+        ?? throw new GatewayConfigurationException($"'{name}' is not a policy; choose among {string.Join(", ", PolicyCatalog.Names)}.");
+
+    /// <summary>A request inside the gateway.</summary>
+    internal readonly struct Stay(GatewayState state) : IDisposable
+    {
+        public void Dispose() => state.Leave();
+    }
+}

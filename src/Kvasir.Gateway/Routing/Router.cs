@@ -1,0 +1,108 @@
+using System.Collections.Immutable;
+using System.IO.Hashing;
+using System.Runtime.InteropServices;
+using Kvasir.Gateway.Fleet;
+using Kvasir.Gateway.Policies;
+using Kvasir.Gateway.Requests;
+
+namespace Kvasir.Gateway.Routing;
+
+/// <summary>Decides which worker takes a request, and remembers why.</summary>
+public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log, TimeProvider time, Random random)
+{
+    private const int PrefixKeyTokens = 256;
+    private const double FetchRate = 100_000;
+    private readonly Lock _lock = new();
+    private long _turn;
+
+    /// <summary>The policy that decides.</summary>
+    public IRoutingPolicy Policy { get; set; } = PolicyCatalog.Find(PolicyCatalog.Default)!;
+
+    /// <summary>Policies that are asked on every request but do not act.</summary>
+    public ImmutableArray<IRoutingPolicy> Shadows { get; set; } = [];
+
+    /// <summary>A decision and its receipt.</summary>
+    /// <param name="Worker">Who takes the request.</param>
+    /// <param name="PredictedTokens">Tokens that its sources say it holds, before trust.</param>
+    /// <param name="UncachedTokens">Tokens that it probably has to compute.</param>
+    /// <param name="Receipt">Why.</param>
+    public sealed record Decided(Worker Worker, double PredictedTokens, double UncachedTokens, DecisionReceipt Receipt);
+
+    /// <summary>Chooses a worker, or null where none takes requests for the model.</summary>
+    /// <param name="id">The request's id.</param>
+    /// <param name="model">The asked model.</param>
+    /// <param name="prompt">The prompt.</param>
+    /// <param name="session">Names the conversation, or zero.</param>
+    /// <param name="tried">Workers that failed this request.</param>
+    public Decided? Decide(string id, string? model, PromptTokens prompt, ulong session, IReadOnlyCollection<Worker> tried)
+    {
+        var workers = fleet.Workers.Where(worker => worker.TakesRequests && worker.Serves(model) && !tried.Contains(worker)).ToArray();
+        if (workers.Length == 0) return null;
+        Span<double> cached = fleet.Capacity <= 512 ? stackalloc double[fleet.Capacity] : new double[fleet.Capacity];
+        caches.Predict(prompt, cached);
+        var candidates = new Candidate[workers.Length];
+        var meanRate = fleet.MeanRate();
+        for (var i = 0; i < workers.Length; i++) candidates[i] = Look(workers[i], cached[workers[i].Number], meanRate);
+        ulong draw;
+        long turn;
+        lock (_lock) (draw, turn) = ((ulong)random.NextInt64(), _turn++);
+        var snapshot = new RoutingSnapshot
+        {
+            PromptTokens = prompt.Count,
+            Candidates = candidates,
+            Turn = turn,
+            Draw = draw,
+            SessionKey = session,
+            PrefixKey = XxHash64.HashToUInt64(MemoryMarshal.AsBytes(prompt.Ids.AsSpan(0, Math.Min(PrefixKeyTokens, prompt.Ids.Length)))),
+        };
+        var chosen = Policy.Choose(snapshot);
+        var worker = workers[chosen];
+        var receipt = new DecisionReceipt
+        {
+            Request = id,
+            Time = time.GetUtcNow(),
+            Policy = Policy.Name,
+            Model = model,
+            PromptTokens = Math.Round(prompt.Count),
+            Tokenized = prompt.AreTokens,
+            Candidates = [.. candidates.Select((candidate, i) => Receipt(workers[i], candidate, prompt.Count))],
+            Chosen = worker.Address.Name,
+            PredictedCachedTokens = Math.Round(cached[worker.Number]),
+            Shadows = Ask(snapshot, workers),
+            Attempt = tried.Count + 1,
+        };
+        log.Add(receipt);
+        return new Decided(worker, cached[worker.Number], Math.Max(1, prompt.Count - candidates[chosen].CachedTokens), receipt);
+    }
+
+    private ImmutableArray<ShadowChoice> Ask(in RoutingSnapshot snapshot, Worker[] workers)
+    {
+        if (Shadows.IsEmpty) return [];
+        var choices = ImmutableArray.CreateBuilder<ShadowChoice>(Shadows.Length);
+        foreach (var shadow in Shadows)
+        {
+            var choice = shadow.Choose(snapshot);
+            choices.Add(new ShadowChoice(shadow.Name, workers[choice].Address.Name, SecondsPolicy.Seconds(snapshot.Candidates[choice], snapshot.PromptTokens)));
+        }
+        return choices.MoveToImmutable();
+    }
+
+    private static CandidateReceipt Receipt(Worker worker, Candidate candidate, double promptTokens) => new(worker.Address.Name,
+        Math.Round(candidate.CachedTokens), worker.Trust.State(false), candidate.InFlight, candidate.PendingTokens,
+        Math.Round(SecondsPolicy.Seconds(candidate, promptTokens), 6));
+
+    private static Candidate Look(Worker worker, double cachedTokens, double meanRate) => new()
+    {
+        Worker = worker.Number,
+        CachedTokens = cachedTokens * worker.Trust.Factor,
+        InFlight = worker.Load.InFlight,
+        OthersWaiting = worker.OthersWaiting,
+        PendingTokens = worker.Load.PendingTokens,
+        Decoding = worker.Load.Decoding,
+        DecodingTokens = worker.Load.DecodingTokens,
+        KvUsedRatio = worker.Reading.KvUsedRatio ?? 0,
+        PrefillRate = worker.Rate.Value(meanRate),
+        FetchRate = FetchRate,
+        Warmth = worker.Warmth,
+    };
+}
