@@ -65,7 +65,10 @@ public sealed class TensorRtLlmRules : EngineRules
         if (p.Pipeline > 1) command.Add($"--pp_size {p.Pipeline}");
         if (p.Experts) command.Add($"--ep_size {p.Tensor}");
         command.Add(string.Create(CultureInfo.InvariantCulture,
-            $"--max_seq_len {estimate.Context} --max_batch_size {estimate.MaxSequences} --max_num_tokens {estimate.MaxBatchedTokens} --kv_cache_free_gpu_memory_fraction {options.Utilization ?? 0.9:0.##}"));
+            $"--max_seq_len {estimate.Context} --max_batch_size {estimate.MaxSequences} --max_num_tokens {estimate.MaxBatchedTokens}"));
+        // The cache's size and type have no flag of their own; the file of further options has both.
+        var tokens = estimate.Layout.CapacityTokens(Math.Max(0, estimate.PoolLow), estimate.Context);
+        command.Add($"--extra_llm_api_options <(echo 'kv_cache_config: {{max_tokens: {tokens}{(options.KvType.Name == "fp8" ? ", dtype: fp8" : "")}}}')");
         return string.Join(' ', command);
     }
 }

@@ -23,6 +23,8 @@ internal sealed record VllmConstants(
 {
     /// <summary>First version whose engine is "V1": prefill in chunks by default, whatever the context.</summary>
     public const int FirstChunked = 8;
+    /// <summary>First version that takes the cache's size in bytes.</summary>
+    public const int FirstExactPool = 11;
     /// <summary>Sequences by default on GPUs of less than 70 GiB and A100s.</summary>
     public const int SmallCardSequences = 256;
     /// <summary>First version with latent attention; until V1 its entries are aligned to so many bytes.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Kvasir.Checkpoints;
 using Kvasir.Planning.Weights;
 
@@ -145,8 +146,9 @@ public sealed class VllmRules : EngineRules
         if (options.Eager) command.Add("--enforce-eager");
         if (options.TextOnly) command.Add("""--limit-mm-per-prompt '{"image":0,"video":0}'""");
         if (options.OffloadBytes > 0) command.Add($"--cpu-offload-gb {Math.Ceiling(options.OffloadBytes / Gibibyte)}");
-        // An exact size holds whatever else runs on the card; the share stays as a guard for versions without it.
-        if (estimate.PoolLow > 0) command.Add($"--kv-cache-memory-bytes {estimate.PoolLow}");
+        // An exact size holds whatever else runs on the card.
+        if (estimate.PoolLow > 0 && !(Minor(options.Version) < VllmConstants.FirstExactPool)) command.Add($"--kv-cache-memory-bytes {estimate.PoolLow}");
+        else command.Add(string.Create(CultureInfo.InvariantCulture, $"--gpu-memory-utilization {options.Utilization ?? VllmConstants.For(Minor(options.Version)).Utilization:0.###}"));
         return string.Join(' ', command);
     }
 }

@@ -131,6 +131,7 @@ public sealed class MemoryPlannerTests
     [InlineData("vllm", "--kv-cache-memory-bytes ")]
     [InlineData("sglang", "--max-total-tokens ")]
     [InlineData("trtllm", "--max_seq_len 8192")]
+    [InlineData("trtllm", "max_tokens: ")]
     [InlineData("max", "--max-length 8192")]
     public void Launch_commands_carry_exact_sizes(string engine, string flag)
     {
