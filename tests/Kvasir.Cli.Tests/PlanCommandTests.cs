@@ -8,11 +8,6 @@ namespace Kvasir.Cli.Tests;
 
 public sealed class PlanCommandTests : IDisposable
 {
-    private const string Llama70B = """
-        {"model_type":"llama","_name_or_path":"meta-llama/Llama-3.1-70B-Instruct","hidden_size":8192,"num_hidden_layers":80,"num_attention_heads":64,
-         "num_key_value_heads":8,"intermediate_size":28672,"vocab_size":128256,"max_position_embeddings":131072,"rope_theta":500000.0}
-        """;
-
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("kvasir-plan-");
 
     [Fact]
@@ -113,7 +108,7 @@ public sealed class PlanCommandTests : IDisposable
     [Fact]
     public void A_checkpoint_of_a_terabyte_is_read_by_its_headers_in_less_than_100_ms()
     {
-        File.WriteAllText(Path.Combine(_folder.FullName, "config.json"), Llama70B);
+        File.WriteAllText(Path.Combine(_folder.FullName, "config.json"), PlanRun.Llama70B);
         for (var shard = 1; shard <= 32; shard++)
         {
             using var file = File.Create(Path.Combine(_folder.FullName, $"model-{shard:00000}-of-00032.safetensors"));
@@ -133,20 +128,9 @@ public sealed class PlanCommandTests : IDisposable
     private string Config()
     {
         var path = Path.Combine(_folder.FullName, "config.json");
-        File.WriteAllText(path, Llama70B);
+        File.WriteAllText(path, PlanRun.Llama70B);
         return path;
     }
 
-    private static (int Code, string Output, string Error) Plan(params string[] arguments)
-    {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "kvasir.dll"), "plan", .. arguments])
-        {
-            RedirectStandardOutput = true, RedirectStandardError = true, StandardOutputEncoding = System.Text.Encoding.UTF8,
-        };
-        using var process = Process.Start(start)!;
-        var error = process.StandardError.ReadToEndAsync();
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, output, error.Result);
-    }
+    private static (int Code, string Output, string Error) Plan(params string[] arguments) => PlanRun.Of(["plan", .. arguments]);
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Kvasir.Checkpoints;
 using Kvasir.Cli.Planning;
 using Kvasir.Cli.Rendering;
+using Kvasir.Planning.Calibration;
 using Kvasir.Planning.Engines;
 using Kvasir.Planning.Fit;
 using Kvasir.Planning.Hardware;
@@ -19,28 +20,39 @@ public static class PlanCommand
         var quantization = new Option<string?>("--quantization", "--dtype") { Description = "Plan another storage of the weights: bf16, fp8, awq, gptq, nf4, mxfp4, nvfp4, Q4_K_M …", HelpName = "NAME" };
         var format = new Option<string>("--format") { Description = "table, json, markdown or html.", DefaultValueFactory = _ => "table" };
         format.AcceptOnlyFromAmong("table", "json", "markdown", "html");
+        var store = new Option<string?>("--store") { Description = $"File of corrections that kvasir calibrate keeps; {CorrectionStore.Default.Path} by default.", HelpName = "FILE" };
         var flags = new PlanFlags();
+        var workload = new WorkloadFlags();
         var command = new KvasirCommand("plan", "Say whether a model fits a GPU, for how many requests, why not, and what would help. Exit code 1 when it does not fit.",
             "kvasir plan config.json --gpu \"H100 SXM5 80GB\" --gpus 4 --context 32k --concurrency 16",
             "kvasir plan model.gguf --gpu \"RTX 4090\" --context 32k",
             "kvasir plan config.json --gpu any --quantization fp8",
+            "kvasir plan config.json --gpu \"L40S\" --users 50 --turns 10 --tokens-per-turn 800",
             "kvasir plan 70B")
         {
-            model, quantization, format,
+            model, quantization, format, store,
         };
         flags.AddTo(command);
-        command.SetAction(parse => Run(parse.GetRequiredValue(model), parse.GetValue(quantization), parse.GetRequiredValue(format), flags, parse));
+        workload.AddTo(command);
+        command.SetAction(parse =>
+        {
+            using var output = Output.Open();
+            var form = parse.GetRequiredValue(format);
+            var name = parse.GetRequiredValue(model);
+            if (PlannedModel.Size(name) is { } parameters && !File.Exists(name))
+            {
+                RuleOfThumbText.Write(output, parameters, form == "json");
+                return 0;
+            }
+            var corrections = (parse.GetValue(store) is { } file ? new CorrectionStore(file) : CorrectionStore.Default).Read();
+            return Run(name, parse.GetValue(quantization), form, corrections, flags, workload, parse, output);
+        });
         return command;
     }
 
-    private static int Run(string name, string? quantization, string format, PlanFlags flags, ParseResult parse)
+    private static int Run(
+        string name, string? quantization, string format, IReadOnlyCollection<Correction> corrections, PlanFlags flags, WorkloadFlags workload, ParseResult parse, TextWriter output)
     {
-        using var output = Output.Open();
-        if (PlannedModel.Size(name) is { } parameters && !File.Exists(name))
-        {
-            RuleOfThumbText.Write(output, parameters, format == "json");
-            return 0;
-        }
         var model = PlannedModel.Open(name);
         if (quantization is not null) model = model.As(quantization);
         var engine = flags.Engine(parse) is not { } chosen ? EngineCatalogue.Find(model.Gguf ? "llama.cpp" : "vllm")!
@@ -57,10 +69,10 @@ public static class PlanCommand
         }
         var request = new PlanRequest
         {
-            Model = model.Spec, ModelName = model.Name, Gpu = gpu, Gpus = count, UsedBytes = used, Engine = engine, Options = options, Concurrency = flags.Concurrency(parse),
+            Model = model.Spec, ModelName = model.Name, Gpu = gpu, Gpus = count, UsedBytes = used, Engine = CorrectedRules.Of(engine, corrections, gpu.Id), Options = options, Concurrency = flags.Concurrency(parse),
         };
         var plan = MemoryPlanner.Plan(Split(request, flags.Split(parse)));
-        var view = new PlanView(plan, model);
+        var view = new PlanView(plan, model) { Workload = workload.Play(parse, plan) };
         switch (format)
         {
             case "json": PlanJson.Write(output, view); break;

@@ -43,6 +43,7 @@ internal static class PlanHtml
             foreach (var (engine, command) in view.Launch) output.WriteLine($"<li>{Text(engine)}: <code>{Text(command)}</code></li>");
             output.WriteLine("</ul>");
         }
+        if (view.Workload is { } played) WorkloadHtml.Write(output, played.Title, played.Outcome);
         output.WriteLine("</html>");
     }
 

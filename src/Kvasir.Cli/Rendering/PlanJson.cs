@@ -28,6 +28,7 @@ internal static class PlanJson
         json.WriteEndObject();
         WriteRules(json, view);
         WriteThroughput(json, plan.Throughput);
+        if (view.Workload is { } played) WorkloadJson.Write(json, played.Title, played.Outcome);
         json.WriteEndObject();
     });
 

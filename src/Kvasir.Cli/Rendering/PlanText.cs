@@ -26,6 +26,7 @@ internal static class PlanText
         WriteFixes(output, plan, markdown);
         if (plan.Fits) WriteLaunch(output, view, markdown);
         WriteThumb(output, view, markdown);
+        if (view.Workload is { } played) WorkloadText.Write(output, played.Title, played.Outcome, markdown);
     }
 
     /// <summary>The set-ups that fit, smallest first.</summary>
@@ -162,7 +163,7 @@ internal static class RuleOfThumbText
             PlanJson.WriteThumb(output, parameters, Storages);
             return;
         }
-        output.WriteLine($"{parameters / 1e9:0.##} billion parameters, by the rule of thumb parameters × bytes × 1.2. It knows neither KV cache nor engine; give a config.json or checkpoint for a plan.".Replace(',', '.'));
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{parameters / 1e9:0.##} billion parameters, by the rule of thumb parameters × bytes × 1.2. It knows neither KV cache nor engine; give a config.json or checkpoint for a plan."));
         output.WriteLine();
         foreach (var (name, bytes) in Storages)
         {

@@ -20,6 +20,8 @@ internal sealed class PlanView(MemoryPlan plan, PlannedModel model)
 {
     public MemoryPlan Plan => plan;
     public PlannedModel Model => model;
+    /// <summary>A workload that was played on the plan, and what became of it.</summary>
+    public (string Title, Kvasir.Planning.Workloads.WorkloadOutcome Outcome)? Workload { get; init; }
     public MemoryEstimate Estimate => plan.Estimate;
     public Parallelism Split => plan.Request.Options.Parallelism;
 
@@ -47,8 +49,9 @@ internal sealed class PlanView(MemoryPlan plan, PlannedModel model)
 
     /// <summary>Launch commands of every engine that runs this kind of checkpoint.</summary>
     public IReadOnlyList<(string Engine, string Command)> Launch => [.. EngineCatalogue.All
-        .Where(engine => engine.Name == plan.Request.Engine.Name || (engine is not KvasirRules && plan.Request.Engine is not KvasirRules && model.Gguf == engine is LlamaCppRules))
+        .Where(engine => engine.Name == plan.Request.Engine.Name || (engine is not KvasirRules && plan.Request.Engine.Plain is not KvasirRules && model.Gguf == engine is LlamaCppRules))
         .OrderByDescending(engine => engine.Name == plan.Request.Engine.Name)
+        .Select(engine => engine.Name == plan.Request.Engine.Name ? plan.Request.Engine : engine)
         .Select(engine => (engine, Estimate: engine.Estimate(model.Spec, plan.Request.Device, plan.Request.Options)))
         .Where(candidate => candidate.Estimate.Fits)
         .Select(candidate => (candidate.engine.Name, candidate.engine.LaunchCommand(model.Name, candidate.Estimate, plan.Request.Options)))];

@@ -12,6 +12,9 @@ public sealed class CorrectedRules(EngineRules rules, IReadOnlyCollection<Correc
     /// <inheritdoc/>
     public override string Name => rules.Name;
 
+    /// <inheritdoc/>
+    public override EngineRules Plain => rules;
+
     /// <summary>The rules themselves where no correction is kept for the engine on this GPU, else the rules as corrected.</summary>
     public static EngineRules Of(EngineRules rules, IReadOnlyCollection<Correction> corrections, string gpu) =>
         corrections.Any(one => one.Engine == rules.Name && one.Gpu == gpu) ? new CorrectedRules(rules, corrections, gpu) : rules;

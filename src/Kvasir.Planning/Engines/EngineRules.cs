@@ -11,6 +11,9 @@ public abstract partial class EngineRules
     /// <summary>The name on the command line: "vllm", "llama.cpp".</summary>
     public abstract string Name { get; }
 
+    /// <summary>The rules without corrections from logs.</summary>
+    public virtual EngineRules Plain => this;
+
     /// <summary>Where the memory of each GPU would go.</summary>
     public abstract MemoryEstimate Estimate(ModelSpec model, Device device, ServingOptions options);
 

@@ -61,7 +61,7 @@ internal static class FixSearch
     {
         double capability = request.Gpu.CudaCapability;
         var nvidia = request.Gpu.Vendor is "NVIDIA" or "";
-        var gguf = request.Engine is LlamaCppRules;
+        var gguf = request.Engine.Plain is LlamaCppRules;
         if (!gguf && estimate.MaxSequences > Math.Max(16, request.Concurrency))
             yield return With($"run at most {Math.Max(16, request.Concurrency)} sequences together", o => o with { MaxSequences = Math.Max(16, request.Concurrency) });
         if (estimate.MaxBatchedTokens > 2048)
@@ -75,11 +75,11 @@ internal static class FixSearch
         }
         var longest = estimate.Layout.MaxContext(Math.Max(0, estimate.Budget - estimate.Fixed) / (estimate.FixedPool is null ? request.Concurrency : 1), estimate.Context - 1) / (estimate.FixedPool is null ? 1 : estimate.MaxSequences) / 256 * 256;
         if (longest >= 512) yield return With($"shorten the context to {longest} tokens", o => o with { Context = longest });
-        if (request.Engine is VllmRules or SgLangRules && !(request.Options.Utilization >= MostUtilization))
+        if (request.Engine.Plain is VllmRules or SgLangRules && !(request.Options.Utilization >= MostUtilization))
             yield return With("let the engine use 95 % of the GPU", o => o with { Utilization = MostUtilization });
-        if (request.Engine is VllmRules && estimate is { GraphsInside: true } && !request.Options.Eager)
+        if (request.Engine.Plain is VllmRules && estimate is { GraphsInside: true } && !request.Options.Eager)
             yield return With("capture no CUDA graphs (decoding becomes slower)", o => o with { Eager = true });
-        if (request.Model.EncoderParameters > 0 && !request.Options.TextOnly && request.Engine is VllmRules)
+        if (request.Model.EncoderParameters > 0 && !request.Options.TextOnly && request.Engine.Plain is VllmRules)
             yield return With("leave the vision tower out", o => o with { TextOnly = true });
         if (request.Options.KvType.BytesPerElement > 1)
         {
@@ -91,7 +91,7 @@ internal static class FixSearch
         foreach (var candidate in MoreGpus(request)) yield return candidate;
         foreach (var candidate in Quantizations(request, gguf, capability, nvidia, four: true)) yield return candidate;
         var short_ = Needed(estimate, request.Concurrency) - estimate.Budget;
-        if (short_ > 0 && request.Engine is VllmRules or SgLangRules or LlamaCppRules)
+        if (short_ > 0 && request.Engine.Plain is VllmRules or SgLangRules or LlamaCppRules)
         {
             var bytes = (short_ + (1L << 30)) >> 30 << 30;
             if (bytes < estimate.Weights.Likely) yield return With($"keep {new ByteSize(bytes)} of the weights in host memory (slow: they cross PCIe at every step)", o => o with { OffloadBytes = o.OffloadBytes + bytes }, $"{new ByteSize(bytes)} of free host memory per GPU");

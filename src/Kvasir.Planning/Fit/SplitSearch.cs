@@ -47,7 +47,7 @@ public static class SplitSearch
     private static IEnumerable<Parallelism> Splits(PlanRequest request, int gpus)
     {
         // llama.cpp gives each device whole layers; tensor parallelism is the others'.
-        if (request.Engine is LlamaCppRules) return [new Parallelism(1, gpus)];
+        if (request.Engine.Plain is LlamaCppRules) return [new Parallelism(1, gpus)];
         var experts = request.Model.Layers.Any(layer => layer.FeedForward is ExpertFeedForwardSpec);
         return Enumerable.Range(0, 16).Select(power => 1 << power).Where(tensor => tensor <= Math.Min(gpus, MachineGpus) && gpus % tensor == 0)
             .SelectMany(tensor => (Parallelism[])[new(tensor, gpus / tensor), .. experts && tensor > 1 ? [new Parallelism(tensor, gpus / tensor, Experts: true)] : Array.Empty<Parallelism>()]);

@@ -12,7 +12,7 @@ public sealed record ConversationWorkload(int Users, int Turns, int TokensPerTur
     public int SharedTokens { get; init; }
     /// <summary>Mean seconds between an answer's sending and the next question: reading and typing.</summary>
     public double ThinkSeconds { get; init; } = 30;
-    /// <summary>Tokens per second at which a turn's answer is awaited before thinking begins.</summary>
+    /// <summary>Tokens per second by which the turns' times are foretold; when played, each waits for the answer before.</summary>
     public double AssumedTokensPerSecond { get; init; } = 30;
     /// <summary>Draws the pauses; the same seed gives the same workload.</summary>
     public int Seed { get; init; } = 1;
@@ -34,11 +34,13 @@ public sealed record ConversationWorkload(int Users, int Turns, int TokensPerTur
         {
             // Users do not all begin at once.
             var time = random.NextDouble() * Math.Max(ThinkSeconds, 1);
+            double pause = 0;
             for (var turn = 0; turn < Turns; turn++)
             {
                 var prompt = SharedTokens + (turn * TokensPerTurn) + (TokensPerTurn - answer);
-                requests.Add(new(time, prompt, answer, Blocks(user, prompt + answer)));
-                time += (answer / AssumedTokensPerSecond) - (ThinkSeconds * Math.Log(1 - random.NextDouble()));
+                requests.Add(new(time, prompt, answer, Blocks(user, prompt + answer)) { Conversation = user, PauseSeconds = pause });
+                pause = -ThinkSeconds * Math.Log(1 - random.NextDouble());
+                time += (answer / AssumedTokensPerSecond) + pause;
             }
         }
         return [.. requests.OrderBy(request => request.ArrivalSeconds)];

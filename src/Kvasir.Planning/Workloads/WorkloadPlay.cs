@@ -24,9 +24,11 @@ public sealed class WorkloadPlay
     private readonly CachedBlocks _blocks = new();
     private readonly LinkedList<Work> _queue = new();
     private readonly List<Work> _running = [];
+    private readonly PriorityQueue<WorkloadRequest, (double Seconds, int Order)> _coming = new();
+    private readonly Dictionary<int, Queue<WorkloadRequest>> _turns = [];
     private readonly List<double> _firstTokens = [];
     private long _privateBytes, _peakUsed, _promptTokens, _reusedTokens, _lostTokens;
-    private int _finished, _refused, _preemptions, _peakRunning, _peakQueued;
+    private int _finished, _refused, _preemptions, _peakRunning, _peakQueued, _expected;
     private double? _fullAt;
     private double _now, _waitedMemory, _waitedSlot;
 
@@ -53,26 +55,52 @@ public sealed class WorkloadPlay
         var end = (arrivals * Patience) + 600;
         var tick = Math.Max(ShortestTick, end / MostTicks);
         var taken = new List<WorkloadSample>();
-        var next = 0;
-        while ((next < requests.Length || _queue.Count > 0 || _running.Count > 0) && _now < end)
+        Expect(requests);
+        while ((_coming.Count > 0 || _queue.Count > 0 || _running.Count > 0) && _now < end)
         {
-            for (; next < requests.Length && requests[next].ArrivalSeconds <= _now; next++) Arrive(requests[next]);
+            while (_coming.TryPeek(out _, out var time) && time.Seconds <= _now) Arrive(_coming.Dequeue());
             Admit(tick);
             Compute(tick);
             MakeRoom();
             taken.Add(new(_now, Used, (long)_blocks.Unused * _blockBytes, _running.Count, _queue.Count));
             (_peakUsed, _peakRunning, _peakQueued) = (Math.Max(_peakUsed, Used), Math.Max(_peakRunning, _running.Count), Math.Max(_peakQueued, _queue.Count));
             // Nothing to do until somebody comes.
-            _now = _running.Count == 0 && _queue.Count == 0 && next < requests.Length ? Math.Max(_now + tick, requests[next].ArrivalSeconds) : _now + tick;
+            _now = _running.Count == 0 && _queue.Count == 0 && _coming.TryPeek(out _, out var soonest) ? Math.Max(_now + tick, soonest.Seconds) : _now + tick;
         }
         return Outcome(requests.Length, Spaced(taken, samples));
+    }
+
+    /// <summary>Of a conversation the first turn alone has its time; the others wait for the answers before them.</summary>
+    private void Expect(ImmutableArray<WorkloadRequest> requests)
+    {
+        foreach (var request in requests)
+        {
+            if (request.Conversation is not { } conversation) _coming.Enqueue(request, (request.ArrivalSeconds, _expected++));
+            else if (_turns.TryGetValue(conversation, out var turns)) turns.Enqueue(request);
+            else
+            {
+                _turns.Add(conversation, new());
+                _coming.Enqueue(request, (request.ArrivalSeconds, _expected++));
+            }
+        }
+    }
+
+    private void ExpectNext(WorkloadRequest answered)
+    {
+        if (answered.Conversation is not { } conversation || !_turns[conversation].TryDequeue(out var turn)) return;
+        var time = _now + turn.PauseSeconds;
+        _coming.Enqueue(turn with { ArrivalSeconds = time }, (time, _expected++));
     }
 
     private long Used => _privateBytes + ((long)_blocks.Used * _blockBytes);
 
     private void Arrive(WorkloadRequest request)
     {
-        if (request.TotalTokens > _context || _layout.RequestBytes(request.TotalTokens) > _pool) _refused++;
+        if (request.TotalTokens > _context || _layout.RequestBytes(request.TotalTokens) > _pool)
+        {
+            _refused++;
+            ExpectNext(request);
+        }
         else _queue.AddLast(new Work(request, _shares ? Math.Min(request.Blocks.Length, request.PromptTokens / WorkloadRequest.BlockTokens) : 0));
     }
 
@@ -149,6 +177,7 @@ public sealed class WorkloadPlay
         Leave(work);
         _running.RemoveAt(index);
         _finished++;
+        ExpectNext(work.Request);
         // The answer's blocks are there for the next turn.
         if (!_shares || work.Request.Blocks.Length <= work.Blocks) return;
         _blocks.Acquire(work.Request.Blocks, work.Request.Blocks.Length);

@@ -12,6 +12,12 @@ public readonly record struct WorkloadRequest(double ArrivalSeconds, int PromptT
     /// <summary>Tokens that one name of <see cref="Blocks"/> stands for.</summary>
     public const int BlockTokens = 512;
 
+    /// <summary>The conversation that it is a turn of, or null: a turn comes only when the one before has been answered.</summary>
+    public int? Conversation { get; init; }
+
+    /// <summary>Seconds between the answer to the turn before and this one.</summary>
+    public double PauseSeconds { get; init; }
+
     /// <summary>Prompt and answer.</summary>
     public int TotalTokens => PromptTokens + AnswerTokens;
 }

@@ -35,6 +35,16 @@ public sealed class WorkloadPlayTests
     }
 
     [Fact]
+    public void Nobody_asks_again_before_having_been_answered()
+    {
+        var outcome = Play("L4", new ConversationWorkload(60, 8, 1600) { ThinkSeconds = 0 }.Requests());
+        Assert.True(outcome.PeakQueued > 0);
+        Assert.InRange(outcome.PeakRunning + outcome.PeakQueued, 1, 2 * 60);
+        Assert.All(outcome.Samples, sample => Assert.InRange(sample.Running + sample.Queued, 0, 60));
+        Assert.Equal(60 * 8, outcome.Finished + outcome.Refused + outcome.Unfinished);
+    }
+
+    [Fact]
     public void A_request_that_grows_beyond_the_pool_puts_the_last_back_and_it_is_still_answered()
     {
         var plan = Plan("L4", 16384);
