@@ -7,7 +7,7 @@ namespace Kvasir.Gateway.Index;
 /// Which holders have the block named by each chained hash. A holder is one tier of one worker. A chained hash names the
 /// whole prefix, so equal names mean equal prefixes whichever engine reported them.
 /// </summary>
-internal sealed class PrefixTable
+public sealed class PrefixTable
 {
     private readonly HashTable<uint> _blocks = new(shardBits: 8);
     private readonly HolderSets _sets;

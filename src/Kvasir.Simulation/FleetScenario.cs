@@ -1,0 +1,17 @@
+using System.Collections.Immutable;
+using Kvasir.Simulation.Workers;
+
+namespace Kvasir.Simulation;
+
+/// <summary>The fleet that a trace is sent to.</summary>
+public sealed record FleetScenario
+{
+    /// <summary>The workers, each with its speed.</summary>
+    public required ImmutableArray<WorkerSpeed> Workers { get; init; }
+    /// <summary>Arrivals come this many times as fast as in the trace.</summary>
+    public double ArrivalFactor { get; init; } = 1;
+    /// <summary>Estimated rates are wrong by this factor; every second worker's by its inverse.</summary>
+    public double RateError { get; init; } = 1;
+    /// <summary>Equal seeds, equal results.</summary>
+    public int Seed { get; init; } = 1;
+}
