@@ -36,6 +36,9 @@ public sealed class GatewayState : IDisposable
     /// <summary>The clock.</summary>
     public TimeProvider Time { get; }
 
+    /// <summary>The clock's stamp in seconds, for what compares stamps.</summary>
+    internal double Seconds => Time.GetTimestamp() / (double)Time.TimestampFrequency;
+
     /// <summary>The workers.</summary>
     public WorkerFleet Fleet { get; }
 

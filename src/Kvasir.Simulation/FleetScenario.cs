@@ -10,7 +10,7 @@ public sealed record FleetScenario
     public required ImmutableArray<WorkerSpeed> Workers { get; init; }
     /// <summary>Arrivals come this many times as fast as in the trace.</summary>
     public double ArrivalFactor { get; init; } = 1;
-    /// <summary>Estimated rates are wrong by this factor; every second worker's by its inverse.</summary>
+    /// <summary>First guesses of rates are wrong by this factor, every second worker's by its inverse, until measurements replace them.</summary>
     public double RateError { get; init; } = 1;
     /// <summary>Equal seeds, equal results.</summary>
     public int Seed { get; init; } = 1;

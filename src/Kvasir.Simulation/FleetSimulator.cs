@@ -56,7 +56,7 @@ public sealed class FleetSimulator
             FirstToken = (job, now) =>
             {
                 job.FirstTokenSeconds = now;
-                if (job.Lease!.FirstToken()) _rates[number].Observe(job.Lease.TokensAhead, now - job.SentSeconds);
+                if (job.Lease!.FirstToken(now)) _rates[number].Observe(job.Lease.TokensAhead, now - job.SentSeconds);
                 _tally.FirstToken(job, now - Arrival(job.Request));
             },
             Finished = (job, now) =>
@@ -115,7 +115,7 @@ public sealed class FleetSimulator
         _exact.Match(chain, _held);
         _recent.Match(chain, ticks, _sent);
         var mean = _rates.Where(rate => rate.IsMeasured).Select(rate => rate.Value()).DefaultIfEmpty(PrefillRate.Prior).Average();
-        for (var i = 0; i < _workers.Length; i++) _candidates[i] = Look(i, request, mean);
+        for (var i = 0; i < _workers.Length; i++) _candidates[i] = Look(i, request, mean, now);
         var chosen = _policy.Choose(new RoutingSnapshot
         {
             PromptTokens = request.PromptTokens,
@@ -127,23 +127,32 @@ public sealed class FleetSimulator
         });
         _recent.Note(chosen, chain, ticks);
         job.SentSeconds = now;
-        job.Lease = _loads[chosen].Begin(request.PromptTokens, (int)Math.Max(1, request.PromptTokens - _candidates[chosen].CachedTokens));
+        job.Lease = _loads[chosen].Begin(request.PromptTokens, (int)Math.Max(1, request.PromptTokens - _candidates[chosen].CachedTokens), now, _candidates[chosen].PrefillRate);
         _tally.Sent(chosen);
         _workers[chosen].Enqueue(job, now);
         Schedule(chosen);
     }
 
-    private Candidate Look(int number, TraceRequest request, double meanRate) => new()
+    private Candidate Look(int number, TraceRequest request, double meanRate, double now)
     {
-        Worker = number,
-        CachedTokens = Math.Min(request.PromptTokens - 1, Math.Max(_held[number], _sent[number]) * _trace.BlockTokens),
-        InFlight = _loads[number].InFlight,
-        PendingTokens = _loads[number].PendingTokens,
-        Decoding = _loads[number].Decoding,
-        DecodingTokens = _loads[number].DecodingTokens,
-        KvUsedRatio = _workers[number].Cache.UsedRatio,
-        PrefillRate = _rates[number].Value(meanRate) * (number % 2 == 0 ? _scenario.RateError : 1 / _scenario.RateError),
-        FetchRate = FetchRate,
-        Warmth = 1,
-    };
+        var rate = Rate(number, meanRate);
+        return new Candidate
+        {
+            Worker = number,
+            CachedTokens = Math.Min(request.PromptTokens - 1, Math.Max(_held[number], _sent[number]) * _trace.BlockTokens),
+            InFlight = _loads[number].InFlight,
+            PendingTokens = _loads[number].RemainingTokens(now, rate),
+            Decoding = _loads[number].Decoding,
+            DecodingTokens = _loads[number].DecodingTokens,
+            KvUsedRatio = _workers[number].Cache.UsedRatio,
+            PrefillRate = rate,
+            FetchRate = FetchRate,
+            Warmth = 1,
+        };
+    }
+
+    /// <summary>What the gateway believes: first guesses are wrong by the scenario's factor until first tokens correct them.</summary>
+    private double Rate(int number, double meanRate) => _rates[number].IsMeasured
+        ? _rates[number].Value()
+        : meanRate * (number % 2 == 0 ? _scenario.RateError : 1 / _scenario.RateError);
 }

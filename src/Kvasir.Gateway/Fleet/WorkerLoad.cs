@@ -3,8 +3,12 @@ namespace Kvasir.Gateway.Fleet;
 /// <summary>What the gateway sent to a worker and has not ended: the one place where work in flight is counted.</summary>
 public sealed class WorkerLoad
 {
+    /// <summary>However long it takes, a prompt without a first token is not nearly done.</summary>
+    private const double LeastRemaining = 0.1;
+
     private int _inFlight, _decoding;
     private long _pending, _decodingTokens, _started;
+    private double _progressSeconds;
 
     /// <summary>Requests that have not ended.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);
@@ -15,6 +19,18 @@ public sealed class WorkerLoad
     /// <summary>Uncached prompt tokens of requests whose first token has not come.</summary>
     public long PendingTokens => Volatile.Read(ref _pending);
 
+    /// <summary>
+    /// Of the pending tokens, those that remain if the worker has computed at its rate since it last gave a first token or
+    /// got its first prompt.
+    /// </summary>
+    /// <param name="nowSeconds">The time, on the clock of <see cref="Begin"/>.</param>
+    /// <param name="tokensPerSecond">The worker's prefill rate.</param>
+    public double RemainingTokens(double nowSeconds, double tokensPerSecond)
+    {
+        var pending = PendingTokens;
+        return Math.Max(LeastRemaining * pending, pending - (Math.Max(0, nowSeconds - Volatile.Read(ref _progressSeconds)) * tokensPerSecond));
+    }
+
     /// <summary>Tokens in the contexts of decoding requests, as far as prompts tell.</summary>
     public long DecodingTokens => Volatile.Read(ref _decodingTokens);
 
@@ -24,11 +40,14 @@ public sealed class WorkerLoad
     /// <summary>A request was sent; the lease must be disposed of whatever happens.</summary>
     /// <param name="promptTokens">Tokens of its prompt.</param>
     /// <param name="uncachedTokens">Those that the worker probably has to compute.</param>
-    public Lease Begin(int promptTokens, int uncachedTokens)
+    /// <param name="nowSeconds">The time, on any clock that all calls share.</param>
+    /// <param name="tokensPerSecond">The worker's prefill rate.</param>
+    public Lease Begin(int promptTokens, int uncachedTokens, double nowSeconds, double tokensPerSecond)
     {
         Interlocked.Increment(ref _inFlight);
         Interlocked.Increment(ref _started);
-        var ahead = Interlocked.Add(ref _pending, uncachedTokens);
+        var ahead = RemainingTokens(nowSeconds, tokensPerSecond) + uncachedTokens;
+        if (Interlocked.Add(ref _pending, uncachedTokens) == uncachedTokens) Volatile.Write(ref _progressSeconds, nowSeconds);
         return new Lease(this, promptTokens, uncachedTokens, ahead);
     }
 
@@ -40,16 +59,17 @@ public sealed class WorkerLoad
         private readonly int _promptTokens, _uncachedTokens;
         private int _stage;
 
-        internal Lease(WorkerLoad load, int promptTokens, int uncachedTokens, long tokensAhead) =>
+        internal Lease(WorkerLoad load, int promptTokens, int uncachedTokens, double tokensAhead) =>
             (_load, _promptTokens, _uncachedTokens, TokensAhead) = (load, promptTokens, uncachedTokens, tokensAhead);
 
         /// <summary>Uncached tokens that the worker had to compute before this request's first token, its own included.</summary>
-        public long TokensAhead { get; }
+        public double TokensAhead { get; }
 
         /// <summary>The first token came. Whether this was the first call.</summary>
-        public bool FirstToken()
+        public bool FirstToken(double nowSeconds)
         {
             if (Interlocked.CompareExchange(ref _stage, InDecode, Prefilling) != Prefilling) return false;
+            Volatile.Write(ref _load._progressSeconds, nowSeconds);
             Interlocked.Add(ref _load._pending, -_uncachedTokens);
             Interlocked.Add(ref _load._decodingTokens, _promptTokens);
             Interlocked.Increment(ref _load._decoding);

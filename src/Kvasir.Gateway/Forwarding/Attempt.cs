@@ -102,6 +102,6 @@ internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, st
         var seconds = time.GetElapsedTime(_sent).TotalSeconds;
         decided.Receipt.FirstTokenSeconds = seconds;
         // The first bytes of a whole answer come with its last: they tell nothing about prefill.
-        if (lease.FirstToken() && isStream) decided.Worker.Rate.Observe(lease.TokensAhead, seconds);
+        if (lease.FirstToken(time.GetTimestamp() / (double)time.TimestampFrequency) && isStream) decided.Worker.Rate.Observe(lease.TokensAhead, seconds);
     }
 }

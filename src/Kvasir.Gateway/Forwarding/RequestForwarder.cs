@@ -51,7 +51,7 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
     private async Task<string?> TryAsync(HttpContext http, string id, byte[] body, PromptTokens prompt, Router.Decided decided, bool mayRetry)
     {
         var worker = decided.Worker;
-        using var lease = worker.Load.Begin((int)prompt.Count, (int)decided.UncachedTokens);
+        using var lease = worker.Load.Begin((int)prompt.Count, (int)decided.UncachedTokens, state.Seconds, worker.Rate.Value(state.Fleet.MeanRate()));
         worker.Breaker.Enter();
         state.Caches.Note(worker, prompt);
         var attempt = new Attempt(decided, lease, id, mayRetry, state.Time);

@@ -2,10 +2,19 @@ namespace Kvasir.Gateway.Policies;
 
 /// <summary>
 /// The default: the worker with the fewest estimated seconds until the first token. What is queued there and what this
-/// prompt would add, at the rate measured there; plus what slower tiers take to give blocks back.
+/// prompt would add, at the rate measured there; plus what slower tiers take to give blocks back. Where prompts queue,
+/// what one computes delays those behind it: uncached tokens weigh more the longer queues are, so that a busy fleet
+/// leans towards its caches and a quiet one towards free workers.
 /// </summary>
 public sealed class SecondsPolicy : IRoutingPolicy
 {
+    /// <summary>How much a prompt's own tokens gain in weight per request that waits, on average, at a worker.</summary>
+    private const double DelayWeight = 1;
+    /// <summary>Seconds that a running decode counts: steps it shares with the prompt, memory it holds until it ends.</summary>
+    private const double DecodeSeconds = 0.05;
+    /// <summary>Share of the prompt's own time that each running decode counts: it waits while the prompt is read.</summary>
+    private const double DecodeShare = 0.03;
+
     /// <summary>A worker that just started counts as this much slower than it is, falling to nothing while it warms up.</summary>
     private const double ColdPenalty = 3;
 
@@ -16,7 +25,15 @@ public sealed class SecondsPolicy : IRoutingPolicy
     public int Choose(in RoutingSnapshot snapshot)
     {
         var lowest = new Choice.Lowest(snapshot.Draw);
-        for (var i = 0; i < snapshot.Candidates.Length; i++) lowest.Offer(i, Seconds(snapshot.Candidates[i], snapshot.PromptTokens));
+        var waiting = 0.0;
+        foreach (var candidate in snapshot.Candidates) waiting += candidate.InFlight - candidate.Decoding;
+        var delay = DelayWeight * waiting / snapshot.Candidates.Length;
+        for (var i = 0; i < snapshot.Candidates.Length; i++)
+        {
+            var candidate = snapshot.Candidates[i];
+            var own = Uncached(candidate, snapshot.PromptTokens) / candidate.PrefillRate;
+            lowest.Offer(i, Seconds(candidate, snapshot.PromptTokens) + own * (delay + DecodeShare * candidate.Decoding) + DecodeSeconds * candidate.Decoding);
+        }
         return lowest.Index;
     }
 
@@ -25,11 +42,14 @@ public sealed class SecondsPolicy : IRoutingPolicy
     /// <param name="promptTokens">The prompt.</param>
     public static double Seconds(in Candidate candidate, double promptTokens)
     {
-        var uncached = Math.Max(1, promptTokens - candidate.CachedTokens - candidate.SlowCachedTokens);
+        var uncached = Uncached(candidate, promptTokens);
         var mean = candidate.InFlight > candidate.Decoding ? candidate.PendingTokens / (candidate.InFlight - candidate.Decoding) : uncached;
         var queued = candidate.PendingTokens + candidate.OthersWaiting * mean;
         var seconds = (queued + uncached) / candidate.PrefillRate;
         if (candidate.SlowCachedTokens > 0) seconds += candidate.SlowCachedTokens / candidate.FetchRate;
         return seconds * (1 + ColdPenalty * (1 - candidate.Warmth));
     }
+
+    private static double Uncached(in Candidate candidate, double promptTokens) =>
+        Math.Max(1, promptTokens - candidate.CachedTokens - candidate.SlowCachedTokens);
 }

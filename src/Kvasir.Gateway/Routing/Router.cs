@@ -42,7 +42,8 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
         caches.Predict(prompt, cached);
         var candidates = new Candidate[workers.Length];
         var meanRate = fleet.MeanRate();
-        for (var i = 0; i < workers.Length; i++) candidates[i] = Look(workers[i], cached[workers[i].Number], meanRate);
+        var now = time.GetTimestamp() / (double)time.TimestampFrequency;
+        for (var i = 0; i < workers.Length; i++) candidates[i] = Look(workers[i], cached[workers[i].Number], workers[i].Rate.Value(meanRate), now);
         ulong draw;
         long turn;
         lock (_lock) (draw, turn) = ((ulong)random.NextInt64(), _turn++);
@@ -91,17 +92,17 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
         Math.Round(candidate.CachedTokens), worker.Trust.State(false), candidate.InFlight, candidate.PendingTokens,
         Math.Round(SecondsPolicy.Seconds(candidate, promptTokens), 6));
 
-    private static Candidate Look(Worker worker, double cachedTokens, double meanRate) => new()
+    private static Candidate Look(Worker worker, double cachedTokens, double rate, double now) => new()
     {
         Worker = worker.Number,
         CachedTokens = cachedTokens * worker.Trust.Factor,
         InFlight = worker.Load.InFlight,
         OthersWaiting = worker.OthersWaiting,
-        PendingTokens = worker.Load.PendingTokens,
+        PendingTokens = worker.Load.RemainingTokens(now, rate),
         Decoding = worker.Load.Decoding,
         DecodingTokens = worker.Load.DecodingTokens,
         KvUsedRatio = worker.Reading.KvUsedRatio ?? 0,
-        PrefillRate = worker.Rate.Value(meanRate),
+        PrefillRate = rate,
         FetchRate = FetchRate,
         Warmth = worker.Warmth,
     };
