@@ -37,9 +37,9 @@ public sealed class GatewayServer : IAsyncDisposable
     /// <exception cref="GatewayConfigurationException">The options cannot be.</exception>
     public static async Task<GatewayServer> StartAsync(GatewayOptions options, TimeProvider? time = null, CancellationToken cancel = default)
     {
-        var state = new GatewayState(options, time ?? TimeProvider.System);
-        var app = Build(options, state);
         var client = new HttpClient(new SocketsHttpHandler { ConnectTimeout = options.ConnectTimeout, UseProxy = false }) { Timeout = Timeout.InfiniteTimeSpan };
+        var state = new GatewayState(options, time ?? TimeProvider.System, client);
+        var app = Build(options, state);
         var server = new GatewayServer(app, state, client);
         try
         {

@@ -12,7 +12,7 @@ public sealed class GatewayState : IDisposable
     private TaskCompletionSource? _empty;
     private int _inside;
 
-    internal GatewayState(GatewayOptions options, TimeProvider time)
+    internal GatewayState(GatewayOptions options, TimeProvider time, HttpClient client)
     {
         (Options, Time) = (options, time);
         Fleet = new WorkerFleet(time);
@@ -23,8 +23,11 @@ public sealed class GatewayState : IDisposable
             Shadows = [.. options.Shadows.Select(PolicyNamed)],
         };
         Metrics = new GatewayMetrics(Fleet, Caches, () => Inside);
+        Prompts = new PromptReader(Fleet, Caches.Events.Knows, new RemoteTokenizer(client));
         Fleet.Changed += (worker, came) =>
         {
+            if (came) Caches.Events.Subscribe(worker);
+            else Caches.Events.Unsubscribe(worker);
             if (!came) Caches.Clear(worker);
         };
         Fleet.Apply(options.Workers);
@@ -52,7 +55,7 @@ public sealed class GatewayState : IDisposable
     public DecisionLog Decisions { get; } = new();
 
     /// <summary>From requests to prompts.</summary>
-    public PromptReader Prompts { get; } = new();
+    public PromptReader Prompts { get; }
 
     /// <summary>The figures.</summary>
     public GatewayMetrics Metrics { get; }
@@ -75,7 +78,11 @@ public sealed class GatewayState : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Metrics.Dispose();
+    public void Dispose()
+    {
+        Metrics.Dispose();
+        Caches.Dispose();
+    }
 
     internal Stay Enter()
     {

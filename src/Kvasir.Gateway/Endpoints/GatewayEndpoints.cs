@@ -54,9 +54,9 @@ internal sealed class GatewayEndpoints(GatewayState state)
         await http.Response.WriteAsJsonAsync(Describe(worker), Json.WorkerAnswer);
     }
 
-    private static WorkerAnswer Describe(Worker worker) => new(worker.Address.Name, worker.Address.Address.ToString(), worker.Adapter.Names[0],
+    private WorkerAnswer Describe(Worker worker) => new(worker.Address.Name, worker.Address.Address.ToString(), worker.Adapter.Names[0],
         worker.Health, worker.Draining, worker.Breaker.IsOpen, [.. worker.Models], worker.Load.InFlight, worker.Load.PendingTokens, worker.Load.Decoding,
-        worker.Rate.IsMeasured ? Math.Round(worker.Rate.Value(), 1) : null, worker.Trust.State(false), Math.Round(worker.Trust.Factor, 3),
+        worker.Rate.IsMeasured ? Math.Round(worker.Rate.Value(), 1) : null, worker.Trust.State(state.Caches.Events.Knows(worker)), Math.Round(worker.Trust.Factor, 3),
         worker.Reading.KvUsedRatio, worker.Reading.CapacityTokens, worker.Reading.Running, worker.Reading.Waiting);
 }
 

@@ -18,10 +18,11 @@ public enum TrustState
 public sealed class CacheTrust
 {
     private const double Memory = 0.8, PriorTokens = 256, DegradedBelow = 0.9, FallbackBelow = 0.4;
+    private const int DoubtRequests = 50;
     private readonly Lock _lock = new();
     private double _predicted, _confirmed;
     private long _compared;
-    private bool _lossy;
+    private int _doubt;
 
     /// <summary>Requests whose prediction was compared.</summary>
     public long Compared { get { lock (_lock) return _compared; } }
@@ -38,7 +39,7 @@ public sealed class CacheTrust
         lock (_lock)
         {
             var factor = FactorLocked();
-            return factor < FallbackBelow ? TrustState.Fallback : fromEvents && !_lossy && factor >= DegradedBelow ? TrustState.Exact : TrustState.Degraded;
+            return factor < FallbackBelow ? TrustState.Fallback : fromEvents && _doubt == 0 && factor >= DegradedBelow ? TrustState.Exact : TrustState.Degraded;
         }
     }
 
@@ -50,22 +51,23 @@ public sealed class CacheTrust
         lock (_lock)
         {
             _compared++;
+            if (_doubt > 0) _doubt--;
             if (predictedTokens <= 0) return;
             _predicted = _predicted * Memory + predictedTokens;
             _confirmed = _confirmed * Memory + Math.Min(predictedTokens, actualTokens);
         }
     }
 
-    /// <summary>Events were lost and could not be replayed, or are complete again.</summary>
-    public void MarkLossy(bool lossy)
+    /// <summary>Events were lost and could not be replayed: what is left is not everything, until enough requests have come and gone.</summary>
+    public void MarkLossy()
     {
-        lock (_lock) _lossy = lossy;
+        lock (_lock) _doubt = DoubtRequests;
     }
 
     /// <summary>Forgets: the worker restarted.</summary>
     public void Reset()
     {
-        lock (_lock) (_predicted, _confirmed, _lossy) = (0, 0, false);
+        lock (_lock) (_predicted, _confirmed, _doubt) = (0, 0, 0);
     }
 
     private double FactorLocked() => (_confirmed + PriorTokens) / (_predicted + PriorTokens);

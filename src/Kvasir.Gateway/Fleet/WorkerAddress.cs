@@ -19,6 +19,8 @@ public sealed record WorkerAddress
     public string? KvEvents { get; init; }
     /// <summary>Where lost events may be asked for, or null.</summary>
     public string? KvReplay { get; init; }
+    /// <summary>Data-parallel ranks that publish events, each on a port of its own.</summary>
+    public int DataParallelRanks { get; init; } = 1;
     /// <summary>Tokens that its KV cache holds; null asks the worker.</summary>
     public long? CapacityTokens { get; init; }
 

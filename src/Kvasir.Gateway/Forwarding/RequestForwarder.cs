@@ -23,8 +23,8 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
         var body = await ReadBodyAsync(http);
         if (body is null) return;
         var envelope = RequestEnvelope.Read(body);
-        var prompt = state.Prompts.Read(envelope, body);
         using var inside = state.Enter();
+        var prompt = await state.Prompts.ReadAsync(envelope, body, http.RequestAborted);
         await ForwardAsync(http, id, body, envelope, prompt);
     }
 

@@ -1,16 +1,23 @@
+using Kvasir.Gateway.Fleet;
+
 namespace Kvasir.Gateway.Requests;
 
-/// <summary>Turns requests into prompts, and learns from answers how many tokens a byte makes.</summary>
-public sealed class PromptReader
+/// <summary>
+/// Turns requests into prompts: tokens where workers' events must be matched and a worker says them, else text. Learns
+/// from answers how many tokens a byte makes.
+/// </summary>
+public sealed class PromptReader(WorkerFleet fleet, Func<Worker, bool> publishes, RemoteTokenizer tokenizer)
 {
     private const double Memory = 0.9, PriorBytes = 4000, PriorTokens = 1000;
     private readonly Lock _lock = new();
     private double _bytes = PriorBytes, _tokens = PriorTokens;
 
     /// <summary>The prompt of a request.</summary>
-    public PromptTokens Read(RequestEnvelope envelope, ReadOnlyMemory<byte> body)
+    public async ValueTask<PromptTokens> ReadAsync(RequestEnvelope envelope, ReadOnlyMemory<byte> body, CancellationToken cancel)
     {
         if (envelope.Tokens is { } tokens) return PromptTokens.Of(tokens);
+        if (!envelope.Prompt.IsEmpty && Oracle(envelope.Model) is { } worker && await tokenizer.TokenizeAsync(worker, envelope, body, cancel) is { Length: > 0 } told)
+            return PromptTokens.Of(told);
         lock (_lock) return PromptTokens.OfText(envelope.Prompt.Span, _tokens / _bytes);
     }
 
@@ -19,5 +26,14 @@ public sealed class PromptReader
     {
         if (prompt.AreTokens || prompt.Ids.Length == 0 || actualTokens <= 0) return;
         lock (_lock) (_bytes, _tokens) = (_bytes * Memory + prompt.Ids.Length * 4.0, _tokens * Memory + actualTokens);
+    }
+
+    /// <summary>Who knows the model's tokens best: the least busy of those whose events need them.</summary>
+    private Worker? Oracle(string? model)
+    {
+        Worker? best = null;
+        foreach (var worker in fleet.Workers)
+            if (worker.TakesRequests && worker.Serves(model) && publishes(worker) && (best is null || worker.Load.InFlight < best.Load.InFlight)) best = worker;
+        return best;
     }
 }

@@ -36,8 +36,8 @@ public sealed class RequestEnvelope
     /// <summary>The prompt's token ids where the client gave them.</summary>
     public int[]? Tokens { get; private set; }
 
-    /// <summary>Where messages lie in the body: start and length; for rendering.</summary>
-    public Range Messages { get; private set; }
+    /// <summary>Where messages or prompt lie in the body.</summary>
+    public Range PromptRange { get; private set; }
 
     /// <summary>Where tools lie in the body.</summary>
     public Range Tools { get; private set; }
@@ -80,10 +80,11 @@ public sealed class RequestEnvelope
                 case "messages":
                     IsChat = true;
                     prompt.Append(ref reader);
-                    Messages = start..(int)reader.BytesConsumed;
+                    PromptRange = start..(int)reader.BytesConsumed;
                     break;
                 case "prompt" or "input" when !IsChat:
                     Tokens = ReadTokens(ref reader, ref prompt);
+                    PromptRange = start..(int)reader.BytesConsumed;
                     break;
                 case "tools":
                     reader.Skip();

@@ -5,15 +5,20 @@ using Kvasir.Gateway.Requests;
 
 namespace Kvasir.Gateway.Routing;
 
-/// <summary>What all sources together say about workers' caches.</summary>
-public sealed class CacheView
+/// <summary>
+/// What all sources together say about workers' caches. A worker that publishes events is known by them and, for a short
+/// while, by what was just sent there (a burst of equal prompts must not scatter before the first event); any other by
+/// what was sent there and fits its capacity.
+/// </summary>
+public sealed class CacheView : IDisposable
 {
-    /// <summary>Tokens (or groups of four bytes) per block of the approximate index.</summary>
+    /// <summary>Tokens (or groups of four bytes) per block of the approximate indexes.</summary>
     public const int BlockTokens = 32;
 
-    private const int DefaultCapacityTokens = 1 << 20;
+    private const int DefaultCapacityTokens = 1 << 20, RecentBlocks = 1 << 15, MostCapacityBlocks = 1 << 22;
+    private static readonly TimeSpan Recent = TimeSpan.FromSeconds(30);
     private readonly Lock _lock = new();
-    private readonly RoutedIndex _routed;
+    private readonly RoutedIndex _routed, _recent;
     private readonly EventIndex _names;
     private readonly int _workers;
     private readonly TimeProvider _time;
@@ -24,26 +29,50 @@ public sealed class CacheView
     {
         (_workers, _time) = (workers, time);
         _routed = new RoutedIndex(workers, DefaultCapacityTokens / BlockTokens);
+        _recent = new RoutedIndex(workers, RecentBlocks, (long)(Recent.TotalSeconds * time.TimestampFrequency));
         _names = new EventIndex(BlockTokens, 1);
+        Events = new EventSources(workers);
     }
 
+    /// <summary>What workers publish.</summary>
+    public EventSources Events { get; }
+
     /// <summary>Bytes of all indexes.</summary>
-    public long Bytes { get { lock (_lock) return _routed.Bytes; } }
+    public long Bytes { get { lock (_lock) return _routed.Bytes + _recent.Bytes + Events.Bytes; } }
 
     /// <summary>Tokens of the prompt that each worker probably holds.</summary>
     /// <param name="prompt">The prompt.</param>
-    /// <param name="cached">Result [workers].</param>
-    public void Predict(PromptTokens prompt, Span<double> cached)
+    /// <param name="workers">Those that are asked about.</param>
+    /// <param name="device">Result [workers]: on the device.</param>
+    /// <param name="slower">Result [workers]: beyond that, on slower tiers.</param>
+    public void Predict(PromptTokens prompt, ReadOnlySpan<Worker> workers, Span<double> device, Span<double> slower)
     {
-        cached.Clear();
+        device.Clear();
+        slower.Clear();
         var chain = ArrayPool<ulong>.Shared.Rent(Math.Max(1, prompt.Ids.Length / BlockTokens));
-        var lengths = ArrayPool<int>.Shared.Rent(_workers);
+        var routed = ArrayPool<int>.Shared.Rent(_workers);
+        var recent = ArrayPool<int>.Shared.Rent(_workers);
         var blocks = _names.Name(prompt.Ids, chain);
-        lock (_lock) _routed.Match(chain.AsSpan(0, blocks), _time.GetTimestamp(), lengths.AsSpan(0, _workers));
-        for (var worker = 0; worker < cached.Length; worker++) cached[worker] = lengths[worker] * BlockTokens * prompt.PerId;
-        ArrayPool<int>.Shared.Return(lengths);
+        lock (_lock)
+        {
+            _routed.Match(chain.AsSpan(0, blocks), _time.GetTimestamp(), routed.AsSpan(0, _workers));
+            _recent.Match(chain.AsSpan(0, blocks), _time.GetTimestamp(), recent.AsSpan(0, _workers));
+        }
+        if (prompt.AreTokens) Events.Predict(prompt.Ids, device, slower);
+        foreach (var worker in workers)
+        {
+            var number = worker.Number;
+            var approximate = (IsExact(worker, prompt) ? recent[number] : routed[number]) * BlockTokens * prompt.PerId;
+            slower[number] = Math.Max(0, slower[number] - Math.Max(0, approximate - device[number]));
+            device[number] = Math.Max(device[number], approximate);
+        }
+        ArrayPool<int>.Shared.Return(recent);
+        ArrayPool<int>.Shared.Return(routed);
         ArrayPool<ulong>.Shared.Return(chain);
     }
+
+    /// <summary>Whether a worker's own events answer for a prompt.</summary>
+    public bool IsExact(Worker worker, PromptTokens prompt) => prompt.AreTokens && Events.Knows(worker);
 
     /// <summary>A prompt was sent to a worker, which will hold it soon.</summary>
     public void Note(Worker worker, PromptTokens prompt)
@@ -53,8 +82,9 @@ public sealed class CacheView
         var capacity = worker.Address.CapacityTokens ?? worker.Reading.CapacityTokens ?? DefaultCapacityTokens;
         lock (_lock)
         {
-            _routed.SetCapacity(worker.Number, (int)Math.Clamp(capacity / prompt.PerId / BlockTokens, 1, 1 << 24));
+            _routed.SetCapacity(worker.Number, (int)Math.Clamp(capacity / prompt.PerId / BlockTokens, 1, MostCapacityBlocks));
             _routed.Note(worker.Number, chain.AsSpan(0, blocks), _time.GetTimestamp());
+            if (prompt.AreTokens) _recent.Note(worker.Number, chain.AsSpan(0, blocks), _time.GetTimestamp());
         }
         ArrayPool<ulong>.Shared.Return(chain);
     }
@@ -62,7 +92,15 @@ public sealed class CacheView
     /// <summary>Forgets a worker: it left or restarted.</summary>
     public void Clear(Worker worker)
     {
-        lock (_lock) _routed.Clear(worker.Number);
+        lock (_lock)
+        {
+            _routed.Clear(worker.Number);
+            _recent.Clear(worker.Number);
+        }
+        Events.Clear(worker);
         worker.Trust.Reset();
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => Events.Dispose();
 }

@@ -38,12 +38,12 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
     {
         var workers = fleet.Workers.Where(worker => worker.TakesRequests && worker.Serves(model) && !tried.Contains(worker)).ToArray();
         if (workers.Length == 0) return null;
-        Span<double> cached = fleet.Capacity <= 512 ? stackalloc double[fleet.Capacity] : new double[fleet.Capacity];
-        caches.Predict(prompt, cached);
+        var (cached, slower) = (new double[fleet.Capacity], new double[fleet.Capacity]);
+        caches.Predict(prompt, workers, cached, slower);
         var candidates = new Candidate[workers.Length];
         var meanRate = fleet.MeanRate();
         var now = time.GetTimestamp() / (double)time.TimestampFrequency;
-        for (var i = 0; i < workers.Length; i++) candidates[i] = Look(workers[i], cached[workers[i].Number], workers[i].Rate.Value(meanRate), now);
+        for (var i = 0; i < workers.Length; i++) candidates[i] = Look(workers[i], cached[workers[i].Number], slower[workers[i].Number], workers[i].Rate.Value(meanRate), now);
         ulong draw;
         long turn;
         lock (_lock) (draw, turn) = ((ulong)random.NextInt64(), _turn++);
@@ -66,7 +66,7 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
             Model = model,
             PromptTokens = Math.Round(prompt.Count),
             Tokenized = prompt.AreTokens,
-            Candidates = [.. candidates.Select((candidate, i) => Receipt(workers[i], candidate, prompt.Count))],
+            Candidates = [.. candidates.Select((candidate, i) => Receipt(workers[i], candidate, prompt))],
             Chosen = worker.Address.Name,
             PredictedCachedTokens = Math.Round(cached[worker.Number]),
             Shadows = Ask(snapshot, workers),
@@ -88,14 +88,15 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
         return choices.MoveToImmutable();
     }
 
-    private static CandidateReceipt Receipt(Worker worker, Candidate candidate, double promptTokens) => new(worker.Address.Name,
-        Math.Round(candidate.CachedTokens), worker.Trust.State(false), candidate.InFlight, candidate.PendingTokens,
-        Math.Round(SecondsPolicy.Seconds(candidate, promptTokens), 6));
+    private CandidateReceipt Receipt(Worker worker, Candidate candidate, PromptTokens prompt) => new(worker.Address.Name,
+        Math.Round(candidate.CachedTokens), worker.Trust.State(caches.IsExact(worker, prompt)), candidate.InFlight, candidate.PendingTokens,
+        Math.Round(SecondsPolicy.Seconds(candidate, prompt.Count), 6));
 
-    private static Candidate Look(Worker worker, double cachedTokens, double rate, double now) => new()
+    private static Candidate Look(Worker worker, double cachedTokens, double slowTokens, double rate, double now) => new()
     {
         Worker = worker.Number,
         CachedTokens = cachedTokens * worker.Trust.Factor,
+        SlowCachedTokens = slowTokens * worker.Trust.Factor,
         InFlight = worker.Load.InFlight,
         OthersWaiting = worker.OthersWaiting,
         PendingTokens = worker.Load.RemainingTokens(now, rate),

@@ -1,0 +1,146 @@
+using Kvasir.Gateway.Fleet;
+using Kvasir.Gateway.Index;
+using Kvasir.Protocol.KvEvents;
+
+namespace Kvasir.Gateway.Routing;
+
+/// <summary>The exact indexes, one per block size, and the subscribers that feed them.</summary>
+public sealed class EventSources(int workers) : IDisposable
+{
+    private const int LargestBlock = 1 << 16, MostRanks = 64;
+    private readonly Lock _lock = new();
+    private readonly Dictionary<int, EventIndex> _byBlockSize = [];
+    private readonly Dictionary<Worker, List<KvEventSubscriber>> _subscribers = [];
+    private readonly int[] _blockSizeOf = new int[workers];
+
+    /// <summary>Whether any worker has told events.</summary>
+    public bool Any { get { lock (_lock) return _byBlockSize.Count > 0; } }
+
+    /// <summary>Bytes of the indexes.</summary>
+    public long Bytes { get { lock (_lock) return _byBlockSize.Values.Sum(index => index.Bytes); } }
+
+    /// <summary>Blocks in the indexes.</summary>
+    public long Blocks { get { lock (_lock) return _byBlockSize.Values.Sum(index => index.Blocks); } }
+
+    /// <summary>Whether a worker's events are in an index.</summary>
+    public bool Knows(Worker worker)
+    {
+        lock (_lock) return _blockSizeOf[worker.Number] > 0;
+    }
+
+    /// <summary>Begins to listen to a worker that publishes.</summary>
+    public void Subscribe(Worker worker)
+    {
+        if (worker.Address.KvEvents is not { } address) return;
+        lock (_lock)
+        {
+            if (_subscribers.ContainsKey(worker)) return;
+            var list = _subscribers[worker] = [];
+            for (var rank = 0; rank < Math.Clamp(worker.Address.DataParallelRanks, 1, MostRanks); rank++)
+                list.Add(new KvEventSubscriber(AtRank(address, rank), worker.Address.KvReplay is { } replay ? AtRank(replay, rank) : null,
+                    Applying(worker, rank), () => Lose(worker)));
+        }
+    }
+
+    /// <summary>Stops listening to a worker and forgets it.</summary>
+    public void Unsubscribe(Worker worker)
+    {
+        List<KvEventSubscriber>? subscribers;
+        lock (_lock) _subscribers.Remove(worker, out subscribers);
+        subscribers?.ForEach(subscriber => subscriber.Dispose());
+        Clear(worker);
+    }
+
+    /// <summary>Forgets what a worker holds.</summary>
+    public void Clear(Worker worker)
+    {
+        lock (_lock)
+        {
+            foreach (var index in _byBlockSize.Values) index.Clear(worker.Number);
+            _blockSizeOf[worker.Number] = 0;
+        }
+    }
+
+    /// <summary>Applies a batch of a worker's events.</summary>
+    public void Apply(Worker worker, int rank, KvEventBatch batch)
+    {
+        lock (_lock)
+            foreach (var change in batch.Events) Apply(worker, rank, change);
+    }
+
+    /// <summary>Adds what indexes say about a prompt's tokens: on the device, and beyond that on slower tiers.</summary>
+    /// <param name="tokens">The prompt.</param>
+    /// <param name="device">Raised to the tokens on devices [workers].</param>
+    /// <param name="slower">Raised to the tokens beyond those on slower tiers [workers].</param>
+    public void Predict(ReadOnlySpan<int> tokens, Span<double> device, Span<double> slower)
+    {
+        lock (_lock)
+            foreach (var index in _byBlockSize.Values) Predict(index, tokens, device, slower);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        List<KvEventSubscriber> all;
+        lock (_lock)
+        {
+            all = [.. _subscribers.Values.SelectMany(list => list)];
+            _subscribers.Clear();
+        }
+        foreach (var subscriber in all) subscriber.Dispose();
+    }
+
+    /// <summary>The address of a data-parallel rank: engines count ports up from the first.</summary>
+    internal static string AtRank(string address, int rank)
+    {
+        var colon = address.LastIndexOf(':');
+        return rank > 0 && int.TryParse(address.AsSpan(colon + 1), out var port) ? $"{address[..colon]}:{port + rank}" : address;
+    }
+
+    private Action<KvEventBatch> Applying(Worker worker, int rank) => batch => Apply(worker, batch.DataParallelRank ?? rank, batch);
+
+    private void Lose(Worker worker)
+    {
+        Clear(worker);
+        worker.Trust.MarkLossy();
+    }
+
+    private void Apply(Worker worker, int rank, KvEvent change)
+    {
+        // Ranks name their blocks independently: the rank is part of the group.
+        change = change switch
+        {
+            BlocksStored stored => stored with { Group = (stored.Group * MostRanks) + rank },
+            BlocksRemoved removed => removed with { Group = (removed.Group * MostRanks) + rank },
+            _ => change,
+        };
+        if (change is BlocksStored { BlockSize: > 0 and <= LargestBlock } first)
+        {
+            if (!_byBlockSize.TryGetValue(first.BlockSize, out var index)) _byBlockSize[first.BlockSize] = index = new EventIndex(first.BlockSize, workers);
+            index.Apply(worker.Number, change);
+            _blockSizeOf[worker.Number] = first.BlockSize;
+            return;
+        }
+        foreach (var index in _byBlockSize.Values) index.Apply(worker.Number, change);
+    }
+
+    private void Predict(EventIndex index, ReadOnlySpan<int> tokens, Span<double> device, Span<double> slower)
+    {
+        var pool = System.Buffers.ArrayPool<ulong>.Shared;
+        var chain = pool.Rent(Math.Max(1, tokens.Length / index.BlockSize));
+        var tiers = Enum.GetValues<KvTier>().Length;
+        var lengths = System.Buffers.ArrayPool<int>.Shared.Rent(workers * tiers);
+        var blocks = index.Name(tokens, chain);
+        index.Match(chain.AsSpan(0, blocks), lengths.AsSpan(0, workers * tiers));
+        for (var worker = 0; worker < workers; worker++)
+        {
+            if (_blockSizeOf[worker] != index.BlockSize) continue;
+            var (near, far) = (lengths[index.HolderOf(worker, KvTier.Device)], 0);
+            for (var tier = 1; tier < tiers; tier++) far = Math.Max(far, lengths[index.HolderOf(worker, (KvTier)tier)]);
+            device[worker] = Math.Max(device[worker], near * index.BlockSize);
+            slower[worker] = Math.Max(slower[worker], Math.Max(0, far - near) * index.BlockSize);
+        }
+        System.Buffers.ArrayPool<int>.Shared.Return(lengths);
+        pool.Return(chain);
+    }
+}
