@@ -7,6 +7,7 @@ var root = new RootCommand("Serve language models inside a memory budget, and kn
     ServeCommand.Create(),
     ChatCommand.Create(),
     GatewayCommand.Create(),
+    MockWorkerCommand.Create(),
     SimulateCommand.Create(),
     InspectCommand.Create(),
     TokenizeCommand.Create(),

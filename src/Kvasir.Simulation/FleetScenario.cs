@@ -10,7 +10,7 @@ public sealed record FleetScenario
     public required ImmutableArray<WorkerSpeed> Workers { get; init; }
     /// <summary>Arrivals come this many times as fast as in the trace.</summary>
     public double ArrivalFactor { get; init; } = 1;
-    /// <summary>First guesses of rates are wrong by this factor, every second worker's by its inverse, until measurements replace them.</summary>
+    /// <summary>What the gateway believes of prefill rates is wrong by this factor.</summary>
     public double RateError { get; init; } = 1;
     /// <summary>Equal seeds, equal results.</summary>
     public int Seed { get; init; } = 1;

@@ -151,8 +151,6 @@ public sealed class FleetSimulator
         };
     }
 
-    /// <summary>What the gateway believes: first guesses are wrong by the scenario's factor until first tokens correct them.</summary>
-    private double Rate(int number, double meanRate) => _rates[number].IsMeasured
-        ? _rates[number].Value()
-        : meanRate * (number % 2 == 0 ? _scenario.RateError : 1 / _scenario.RateError);
+    /// <summary>What the gateway believes: measured rates, wrong by the scenario's factor.</summary>
+    private double Rate(int number, double meanRate) => _rates[number].Value(meanRate) * _scenario.RateError;
 }

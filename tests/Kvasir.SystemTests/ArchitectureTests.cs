@@ -16,7 +16,7 @@ public sealed partial class ArchitectureTests
         ["Kvasir.Server"] = ["Kvasir.Embedded", "Kvasir.Engine", "Kvasir.Checkpoints", "Kvasir.Planning", "Kvasir.Protocol"],
         ["Kvasir.Adapters"] = ["Kvasir.Planning", "Kvasir.Protocol"],
         ["Kvasir.Gateway"] = ["Kvasir.Checkpoints", "Kvasir.Protocol", "Kvasir.Adapters"],
-        ["Kvasir.Simulation"] = ["Kvasir.Engine", "Kvasir.Gateway", "Kvasir.Planning"],
+        ["Kvasir.Simulation"] = ["Kvasir.Engine", "Kvasir.Gateway", "Kvasir.Planning", "Kvasir.Protocol"],
         ["Kvasir.Deployment"] = ["Kvasir.Planning", "Kvasir.Checkpoints", "Kvasir.Adapters"],
     };
 

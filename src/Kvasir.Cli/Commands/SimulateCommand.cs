@@ -31,7 +31,7 @@ public static class SimulateCommand
         var cache = new Option<double>("--cache") { Description = "Times the KV cache that would fit.", DefaultValueFactory = _ => 1 };
         var arrivals = new Option<double>("--arrivals") { Description = "Times the trace's arrival rate.", DefaultValueFactory = _ => 1 };
         var unequal = new Option<double>("--unequal") { Description = "Every second worker is this many times as fast.", DefaultValueFactory = _ => 1 };
-        var error = new Option<double>("--rate-error") { Description = "First guesses of rates are wrong by this factor, every second worker's by its inverse.", DefaultValueFactory = _ => 1 };
+        var error = new Option<double>("--rate-error") { Description = "The gateway's estimates of prefill rates are wrong by this factor.", DefaultValueFactory = _ => 1 };
         var requests = new Option<int>("--requests") { Description = "Requests of a made load, or the first of a trace.", DefaultValueFactory = _ => int.MaxValue };
         var rate = new Option<double>("--rate") { Description = "Arrivals per second of a made load.", DefaultValueFactory = _ => 4 };
         var seed = new Option<int>("--seed") { Description = "Equal seeds give equal results.", DefaultValueFactory = _ => 1 };

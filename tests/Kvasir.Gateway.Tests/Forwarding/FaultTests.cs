@@ -1,0 +1,116 @@
+using System.Net;
+using Kvasir.Simulation.Mock;
+
+namespace Kvasir.Gateway.Tests.Forwarding;
+
+/// <summary>Workers fail in every way; no request is lost that had not begun to stream, and counts return to zero.</summary>
+public sealed class FaultTests
+{
+    [Fact]
+    public async Task A_worker_that_answers_500_costs_no_request()
+    {
+        await using var fleet = await TestFleet.StartAsync(3, i => TestFleet.Fast with { ErrorShare = i == 0 ? 1 : 0 });
+        await AllSucceedAsync(fleet, 60, stream: true);
+        Assert.Equal(60, fleet.Workers[1].Answered + fleet.Workers[2].Answered);
+        Assert.True(fleet.State.Fleet.Workers[0].Load.Started < 20, "The breaker should keep requests away from a worker that fails.");
+    }
+
+    [Fact]
+    public async Task A_worker_that_is_killed_under_load_costs_no_request_that_had_not_begun()
+    {
+        await using var fleet = await TestFleet.StartAsync(2, _ => TestFleet.Fast with { PrefillTokensPerSecond = 20_000 });
+        var requests = Enumerable.Range(0, 40).Select(i => fleet.AskAsync(TestFleet.Text(i, 2000))).ToList();
+        await Task.Delay(100);
+        await fleet.Workers[0].DisposeAsync();
+        foreach (var request in requests)
+        {
+            using var response = await request;
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        }
+        await fleet.SettleAsync();
+    }
+
+    [Fact]
+    public async Task A_stream_that_breaks_off_leaves_no_trace_in_the_counts()
+    {
+        await using var fleet = await TestFleet.StartAsync(2, i => TestFleet.Fast with { BreakShare = i == 0 ? 1 : 0 });
+        for (var i = 0; i < 12; i++)
+        {
+            try
+            {
+                using var response = await fleet.AskAsync(TestFleet.Text(i, 500), stream: true);
+            }
+            catch (Exception error) when (error is HttpRequestException or IOException)
+            {
+                // It had begun to stream.
+            }
+        }
+        await fleet.SettleAsync();
+    }
+
+    [Fact]
+    public async Task A_worker_that_hangs_is_given_up_and_another_answers()
+    {
+        await using var fleet = await TestFleet.StartAsync(2, i => TestFleet.Fast with { HangShare = i == 0 ? 1 : 0 }, options => options with { IdleTimeout = TimeSpan.FromSeconds(1) });
+        await AllSucceedAsync(fleet, 12, stream: true);
+        Assert.Equal(12, fleet.Workers[1].Answered);
+    }
+
+    [Fact]
+    public async Task A_worker_that_restarts_empty_is_believed_empty()
+    {
+        await using var fleet = await TestFleet.StartAsync(1);
+        var text = TestFleet.Text(1, 4000);
+        using (await fleet.AskAsync(text))
+        {
+        }
+        var port = fleet.Workers[0].Address.Port;
+        await fleet.Workers[0].DisposeAsync();
+        await TestFleet.UntilAsync(() => fleet.State.Fleet.Workers[0].Health == Fleet.WorkerHealth.Down);
+        fleet.Workers[0] = await MockWorker.StartAsync(TestFleet.Fast with { Port = port });
+        await TestFleet.UntilAsync(() => fleet.State.Fleet.Workers[0].TakesRequests);
+        using var response = await fleet.AskAsync(text);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        await fleet.SettleAsync();
+        Assert.Equal(0, (await fleet.GetAsync("/gateway/decisions?limit=1"))[0].GetProperty("predicted_cached_tokens").GetDouble());
+    }
+
+    [Fact]
+    public async Task Without_any_worker_the_answer_is_503_with_the_time_to_come_back()
+    {
+        await using var fleet = await TestFleet.StartAsync(1);
+        await fleet.Workers[0].DisposeAsync();
+        await TestFleet.UntilAsync(() => fleet.State.Fleet.Workers[0].Health == Fleet.WorkerHealth.Down);
+        using var response = await fleet.AskAsync("hello");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
+        Assert.NotNull(response.Headers.RetryAfter);
+    }
+
+    [Fact]
+    public async Task A_cache_that_does_not_hold_what_it_should_is_trusted_less()
+    {
+        // The worker forgets all but a few blocks, which the gateway cannot know: it has no events.
+        await using var fleet = await TestFleet.StartAsync(1, _ => TestFleet.Fast with { CapacityTokens = 64, BlockSize = 16 },
+            options => options with { Workers = [options.Workers[0] with { CapacityTokens = 1 << 20 }] });
+        for (var i = 0; i < 8; i++)
+        {
+            using var response = await fleet.AskAsync(TestFleet.Text(1, 8000));
+        }
+        await fleet.SettleAsync();
+        var worker = fleet.State.Fleet.Workers[0];
+        Assert.Equal(Fleet.TrustState.Fallback, worker.Trust.State(fromEvents: false));
+        Assert.True(worker.Trust.Factor < 0.2);
+    }
+
+    private static async Task AllSucceedAsync(TestFleet fleet, int count, bool stream)
+    {
+        await Parallel.ForEachAsync(Enumerable.Range(0, count), new ParallelOptions { MaxDegreeOfParallelism = 6 }, async (i, cancel) =>
+        {
+            using var response = await fleet.AskAsync(TestFleet.Text(i, 400), stream, cancel: cancel);
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            var text = await response.Content.ReadAsStringAsync(cancel);
+            if (stream) Assert.EndsWith("data: [DONE]\n\n", text, StringComparison.Ordinal);
+        });
+        await fleet.SettleAsync();
+    }
+}

@@ -1,0 +1,87 @@
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Kvasir.Adapters;
+using Kvasir.Gateway.Fleet;
+using Kvasir.Simulation.Mock;
+
+namespace Kvasir.Gateway.Tests;
+
+/// <summary>A gateway before mock workers, all in this process.</summary>
+internal sealed class TestFleet : IAsyncDisposable
+{
+    private readonly HttpClient client = new() { Timeout = TimeSpan.FromSeconds(30) };
+
+    public required List<MockWorker> Workers { get; init; }
+
+    public required GatewayServer Gateway { get; init; }
+
+    public GatewayState State => Gateway.State;
+
+    public static async Task<TestFleet> StartAsync(int workers, Func<int, MockWorkerOptions>? mock = null, Func<GatewayOptions, GatewayOptions>? change = null)
+    {
+        var fleet = new List<MockWorker>();
+        for (var i = 0; i < workers; i++) fleet.Add(await MockWorker.StartAsync(mock?.Invoke(i) ?? Fast));
+        var options = new GatewayOptions
+        {
+            Port = 0, ProbeInterval = TimeSpan.FromMilliseconds(100), ConnectTimeout = TimeSpan.FromSeconds(1),
+            Workers = [.. fleet.Select((worker, i) => new WorkerAddress
+            {
+                Name = $"w{i}", Address = worker.Address, Engine = EngineKind.Vllm, KvEvents = worker.Options.EventPort is { } port ? $"tcp://127.0.0.1:{port}" : null,
+            })],
+        };
+        return new TestFleet { Workers = fleet, Gateway = await GatewayServer.StartAsync(change?.Invoke(options) ?? options) };
+    }
+
+    public static MockWorkerOptions Fast => new() { PrefillTokensPerSecond = 1e7, TokenTime = TimeSpan.Zero };
+
+    public static int FreePort()
+    {
+        using var listener = new TcpListener(System.Net.IPAddress.Loopback, 0);
+        listener.Start();
+        return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    public Task<HttpResponseMessage> PostAsync(object body, HttpCompletionOption completion = HttpCompletionOption.ResponseContentRead, CancellationToken cancel = default) =>
+        client.SendAsync(new HttpRequestMessage(HttpMethod.Post, new Uri(Gateway.Address, "/v1/chat/completions")) { Content = JsonContent.Create(body) }, completion, cancel);
+
+    public Task<HttpResponseMessage> AskAsync(string text, bool stream = false, int maxTokens = 4, HttpCompletionOption completion = HttpCompletionOption.ResponseContentRead, CancellationToken cancel = default) =>
+        PostAsync(new { model = "mock", messages = new[] { new { role = "user", content = text } }, max_tokens = maxTokens, stream }, completion, cancel);
+
+    public async Task<JsonElement> GetAsync(string path) =>
+        JsonDocument.Parse(await client.GetStringAsync(new Uri(Gateway.Address, path))).RootElement.Clone();
+
+    public Task<string> TextAsync(string path) => client.GetStringAsync(new Uri(Gateway.Address, path));
+
+    public Task<HttpResponseMessage> SendAsync(HttpMethod method, string path) => client.SendAsync(new HttpRequestMessage(method, new Uri(Gateway.Address, path)));
+
+    /// <summary>Different texts share nothing but the role.</summary>
+    public static string Text(int seed, int length)
+    {
+        var random = new Random(seed);
+        var text = new StringBuilder(length);
+        while (text.Length < length) text.Append((char)('a' + random.Next(26)));
+        return text.ToString();
+    }
+
+    /// <summary>In-flight counts must return to zero; they may take a moment after the last answer.</summary>
+    public async Task SettleAsync()
+    {
+        await UntilAsync(() => State.Fleet.Workers.All(worker => worker.Load.InFlight == 0) && State.Inside == 0);
+        Assert.All(State.Fleet.Workers, worker => Assert.Equal((0, 0L, 0, 0L), (worker.Load.InFlight, worker.Load.PendingTokens, worker.Load.Decoding, worker.Load.DecodingTokens)));
+    }
+
+    public static async Task UntilAsync(Func<bool> condition)
+    {
+        for (var i = 0; i < 500 && !condition(); i++) await Task.Delay(20);
+        Assert.True(condition(), "What was waited for did not happen within ten seconds.");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Gateway.DisposeAsync();
+        foreach (var worker in Workers) await worker.DisposeAsync();
+        client.Dispose();
+    }
+}
