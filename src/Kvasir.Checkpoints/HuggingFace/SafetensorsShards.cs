@@ -31,7 +31,8 @@ internal static class SafetensorsShards
         }
     }
 
-    private static Dictionary<string, string> ReadMap(string index)
+    /// <summary>Which shard has which tensor, by the index.</summary>
+    public static Dictionary<string, string> ReadMap(string index)
     {
         var fields = new ConfigFields(JsonFile.Read(index).Root, index);
         var map = new Dictionary<string, string>();

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 
 namespace Kvasir.Checkpoints.Remote;
 
@@ -8,7 +7,7 @@ namespace Kvasir.Checkpoints.Remote;
 /// A remote checkpoint's headers as local files: each weight file has its true length and its header, the rest is a hole
 /// that takes no disk. Everything that reads headers reads it; weights it has none. Deleted when disposed.
 /// </summary>
-public sealed partial class HeaderMirror : IDisposable
+public sealed class HeaderMirror : IDisposable
 {
     /// <summary>Bytes that are fetched of a file at first: enough for the header of most safetensors files.</summary>
     public const int FirstBytes = 64 << 10;
@@ -66,7 +65,7 @@ public sealed partial class HeaderMirror : IDisposable
         var name = Uri.UnescapeDataString(file.Segments[^1]);
         mirror.Path = System.IO.Path.Combine(mirror._folder.FullName, name);
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = ConcurrentFiles, CancellationToken = cancel };
-        await Parallel.ForEachAsync(Set(name), parallel, (part, stop) => mirror.FetchGgufAsync(http, new Uri(file, Uri.EscapeDataString(part)), part, stop)).ConfigureAwait(false);
+        await Parallel.ForEachAsync(HubModel.SetOf(name), parallel, (part, stop) => mirror.FetchGgufAsync(http, new Uri(file, Uri.EscapeDataString(part)), part, stop)).ConfigureAwait(false);
     });
 
     /// <summary>Deletes the files.</summary>
@@ -155,7 +154,7 @@ public sealed partial class HeaderMirror : IDisposable
         : throw new CheckpointException($"\"{name}\" is not the name of a file beside config.json; the index is damaged.");
 
     // A name from a server must not lead out of the folder.
-    private static bool IsPlain(string name) => name.Length is > 0 and < 256 && name is not ("." or "..") && !name.AsSpan().ContainsAny("/\\\0:");
+    private static bool IsPlain(string name) => HubModel.IsPlain(name);
 
     private List<string> Shards(Uri folder)
     {
@@ -170,15 +169,4 @@ public sealed partial class HeaderMirror : IDisposable
             throw new CheckpointException($"{new Uri(folder, "model.safetensors.index.json")} is damaged: {error.Message}", error);
         }
     }
-
-    private static IEnumerable<string> Set(string name)
-    {
-        if (SetPattern().Match(name) is not { Success: true } match) return [name];
-        var count = int.Parse(match.Groups["count"].ValueSpan);
-        if (count is 0 or > MostFiles || match.Groups["number"].Value != "00001") throw new CheckpointException($"{name} is not the first file of a set; name the one that ends in -00001-of-{count:00000}.gguf.");
-        return Enumerable.Range(1, count).Select(number => $"{match.Groups["name"].Value}-{number:00000}-of-{count:00000}.gguf");
-    }
-
-    [GeneratedRegex(@"^(?<name>.*)-(?<number>\d{5})-of-(?<count>\d{5})\.gguf$", RegexOptions.CultureInvariant)]
-    private static partial Regex SetPattern();
 }
