@@ -5,7 +5,7 @@ namespace Kvasir.Cli;
 /// <summary>The MODEL that most commands take.</summary>
 public static class ModelArgument
 {
-    private const string Forms = "A GGUF file, a Hugging Face folder, or hf:org/name[/file.gguf]";
+    private const string Forms = "A GGUF file, a Hugging Face folder, or hf:org/name[/file.gguf] (downloaded once; HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE and KVASIR_CACHE apply)";
 
     /// <summary>A model that must be named.</summary>
     public static Argument<string> Required() => new("MODEL") { Description = $"{Forms}." };

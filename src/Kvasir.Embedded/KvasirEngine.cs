@@ -1,5 +1,6 @@
 using Kvasir.Checkpoints;
 using Kvasir.Checkpoints.ChatTemplates;
+using Kvasir.Checkpoints.Remote;
 using Kvasir.Engine;
 using Kvasir.Engine.Model;
 
@@ -24,14 +25,17 @@ public sealed class KvasirEngine : IAsyncDisposable
     public ChatPipeline Pipeline { get; }
 
     /// <summary>Loads a model.</summary>
-    /// <param name="path">A GGUF file, the first of a split set, or a Hugging Face folder.</param>
+    /// <param name="path">A GGUF file, the first of a split set, a Hugging Face folder, or hf:org/name[/file.gguf], which is downloaded unless the cache has it.</param>
     /// <param name="options">How to run it.</param>
     /// <param name="progress">Told how many bytes of weights are ready.</param>
-    /// <param name="cancel">Gives up before loading begins.</param>
+    /// <param name="cancel">Stops a download; gives up before loading begins.</param>
     /// <exception cref="CheckpointException">The files are damaged, or of a model that is not supported.</exception>
     /// <exception cref="MemoryBudgetException">The model does not fit the memory.</exception>
-    public static Task<KvasirEngine> LoadAsync(string path, KvasirOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default) =>
-        Task.Run(() => Load(path, options ?? new KvasirOptions(), progress), cancel);
+    public static async Task<KvasirEngine> LoadAsync(string path, KvasirOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default)
+    {
+        if (HubModel.IsHubName(path)) path = await HubDownload.FetchAsync(HubModel.Parse(path), HubOptions.FromEnvironment(), cancel: cancel).ConfigureAwait(false);
+        return await Task.Run(() => Load(path, options ?? new KvasirOptions(), progress), cancel).ConfigureAwait(false);
+    }
 
     /// <summary>This model as a chat client of Microsoft.Extensions.AI; disposing of the client leaves the model loaded.</summary>
     public KvasirChatClient AsChatClient() => new(this);

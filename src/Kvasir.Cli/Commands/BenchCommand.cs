@@ -48,7 +48,7 @@ public static class BenchCommand
 
     private static async Task<int> RunAsync(string model, EngineOptions options, EngineWork work, bool json, CancellationToken cancel)
     {
-        using var checkpoint = Checkpoint.Open(LocalModel.Resolve(model));
+        using var checkpoint = Checkpoint.Open(await LocalModel.ResolveAsync(model, cancel));
         if (work.ContextTokens > checkpoint.Spec.ContextLength)
             throw new CommandException($"The benchmark needs {work.ContextTokens} tokens in one sequence, but the model was trained for {checkpoint.Spec.ContextLength}. Lower --prompt, --depth or --generate.");
         EngineFigures figures;

@@ -40,7 +40,7 @@ public static class ChatCommand
 
     private static async Task<int> RunAsync(string? model, string? system, SamplingFields sampling, EngineOptions options, CancellationToken cancel)
     {
-        await using var engine = await LoadAsync(LocalModel.Resolve(model ?? DemoModel.Path), options);
+        await using var engine = await LoadAsync(await LocalModel.ResolveAsync(model ?? DemoModel.Path, cancel), options);
         var isTerminal = !Console.IsInputRedirected && !Console.IsOutputRedirected;
         using var input = Input.OpenStandard();
         using var output = Output.Open();

@@ -19,13 +19,13 @@ public static class DetokenizeCommand
         {
             model, ids, keep,
         };
-        command.SetAction(parse => Run(parse.GetRequiredValue(model), parse.GetValue(ids) ?? [], parse.GetValue(keep)));
+        command.SetAction((parse, cancel) => RunAsync(parse.GetRequiredValue(model), parse.GetValue(ids) ?? [], parse.GetValue(keep), cancel));
         return command;
     }
 
-    private static int Run(string model, string[] words, bool keepSpecial)
+    private static async Task<int> RunAsync(string model, string[] words, bool keepSpecial, CancellationToken cancel)
     {
-        var tokenizer = Tokenizer.Open(LocalModel.Resolve(model));
+        var tokenizer = Tokenizer.Open(await LocalModel.ResolveAsync(model, cancel));
         if (words.Length == 0)
         {
             using var input = Input.OpenStandard();

@@ -24,13 +24,13 @@ public static class InspectCommand
         {
             model, tensors, json,
         };
-        command.SetAction(parse => Run(parse.GetRequiredValue(model), parse.GetValue(tensors), parse.GetValue(json)));
+        command.SetAction((parse, cancel) => RunAsync(parse.GetRequiredValue(model), parse.GetValue(tensors), parse.GetValue(json), cancel));
         return command;
     }
 
-    private static int Run(string model, bool listTensors, bool json)
+    private static async Task<int> RunAsync(string model, bool listTensors, bool json, CancellationToken cancel)
     {
-        using var checkpoint = Checkpoint.Open(LocalModel.Resolve(model));
+        using var checkpoint = Checkpoint.Open(await LocalModel.ResolveAsync(model, cancel));
         if (json) WriteJson(checkpoint, listTensors);
         else WriteTables(checkpoint, listTensors);
         return 0;

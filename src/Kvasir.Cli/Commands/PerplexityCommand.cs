@@ -36,7 +36,7 @@ public static class PerplexityCommand
     {
         var context = options.ContextTokens ?? 512;
         if (chunks is < 1) throw new UsageException($"--chunks is {chunks}, but must be at least 1.");
-        using var checkpoint = Checkpoint.Open(LocalModel.Resolve(model));
+        using var checkpoint = Checkpoint.Open(await LocalModel.ResolveAsync(model, cancel));
         var tokenizer = checkpoint.Tokenizer;
         var tokens = tokenizer.Encode(await File.ReadAllTextAsync(file, cancel), addSpecial: true, parseSpecial: false);
         var count = Math.Min(chunks ?? int.MaxValue, tokens.Count / context);

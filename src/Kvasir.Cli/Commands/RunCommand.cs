@@ -42,7 +42,7 @@ public static class RunCommand
 
     private static async Task<int> RunAsync(string model, string prompt, int maxTokens, SamplingOptions sampling, Show show, EngineOptions options, CancellationToken cancel)
     {
-        using var checkpoint = Checkpoint.Open(LocalModel.Resolve(model));
+        using var checkpoint = Checkpoint.Open(await LocalModel.ResolveAsync(model, cancel));
         var tokenizer = checkpoint.Tokenizer;
         var ids = tokenizer.Encode(prompt, addSpecial: true, parseSpecial: true);
         await using var engine = LlmEngine.Create(checkpoint, options with { MaxSequences = 1 });

@@ -31,7 +31,7 @@ public static class ServeCommand
 
     private static async Task<int> RunAsync(string? model, EngineOptions engineOptions, ServerOptions options, CancellationToken cancel)
     {
-        var path = LocalModel.Resolve(model ?? DemoModel.Path);
+        var path = await LocalModel.ResolveAsync(model ?? DemoModel.Path, cancel);
         using var stop = new StopSignals();
         // Listening first: a port that is taken is said at once, and a probe sees "loading" instead of nothing.
         await using var server = await KvasirServer.StartAsync(options, cancel: cancel);

@@ -25,17 +25,17 @@ public static class TokenizeCommand
         {
             model, text, file, lines, addSpecial, parseSpecial, json,
         };
-        command.SetAction(parse => Run(new Options(
+        command.SetAction((parse, cancel) => RunAsync(new Options(
             parse.GetRequiredValue(model), parse.GetValue(text), parse.GetValue(file), parse.GetValue(lines),
-            parse.GetValue(addSpecial), parse.GetValue(parseSpecial), parse.GetValue(json))));
+            parse.GetValue(addSpecial), parse.GetValue(parseSpecial), parse.GetValue(json)), cancel));
         return command;
     }
 
-    private static int Run(Options options)
+    private static async Task<int> RunAsync(Options options, CancellationToken cancel)
     {
         if (options.Text is not null && (options.File is not null || options.Lines))
             throw new UsageException("TEXT was given together with --file or --jsonl; choose one.");
-        var tokenizer = Tokenizer.Open(LocalModel.Resolve(options.Model));
+        var tokenizer = Tokenizer.Open(await LocalModel.ResolveAsync(options.Model, cancel));
         using var output = Output.Open();
         if (options.Lines)
         {

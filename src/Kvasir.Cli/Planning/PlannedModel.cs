@@ -16,12 +16,10 @@ namespace Kvasir.Cli.Planning;
 /// <param name="Gguf">Whether it is a GGUF file.</param>
 public sealed partial record PlannedModel(string Name, ModelSpec Spec, Quantization Quantization, long? CheckpointBytes, bool Gguf)
 {
-    private const string HubPrefix = "hf:";
-
     /// <summary>Opens a GGUF file, a Hugging Face folder or a config.json; of hf:org/name the headers alone are fetched.</summary>
     public static PlannedModel Open(string model)
     {
-        if (model.StartsWith(HubPrefix, StringComparison.Ordinal)) return FromHubAsync(model).GetAwaiter().GetResult();
+        if (HubModel.IsHubName(model)) return FromHubAsync(model).GetAwaiter().GetResult();
         var path = LocalModel.Resolve(model);
         if (Directory.Exists(path)) return FromFolder(model, path);
         return path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? FromConfig(model, path, null) : FromGguf(model, path);
@@ -102,20 +100,21 @@ public sealed partial record PlannedModel(string Name, ModelSpec Spec, Quantizat
     /// <summary>Fetches the headers of hf:org/name or hf:org/name/file.gguf and reads them.</summary>
     private static async Task<PlannedModel> FromHubAsync(string model)
     {
-        var parts = model[HubPrefix.Length..].Split('/', StringSplitOptions.RemoveEmptyEntries);
-        if (parts.Length < 2) throw new UsageException($"'{model}' names no model; write hf:org/name or hf:org/name/file.gguf.");
+        if (!HubModel.TryParse(model, out var named)) throw new UsageException($"'{model}' names no model; write hf:org/name or hf:org/name/file.gguf.");
+        var options = HubOptions.FromEnvironment();
+        if (HubDownload.Cached(named, options) is { } cached) return named.File is null ? FromFolder(named.Repository, cached) : FromGguf(named.Repository, cached);
+        if (options.Offline)
+            throw new CheckpointException($"{model} is not in {options.Folder}, and {HubOptions.OfflineVariable} keeps Kvasir off the network. Unset it, or plan from files.");
         using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(60) };
-        if (Environment.GetEnvironmentVariable("HF_TOKEN") is { Length: > 0 } token) http.DefaultRequestHeaders.Authorization = new("Bearer", token);
-        var hub = Environment.GetEnvironmentVariable("HF_ENDPOINT") is { Length: > 0 } endpoint ? endpoint.TrimEnd('/') : "https://huggingface.co";
-        var folder = new Uri($"{hub}/{parts[0]}/{parts[1]}/resolve/main/");
-        var name = $"{parts[0]}/{parts[1]}";
-        if (parts.Length > 2)
+        if (options.Token is { } token) http.DefaultRequestHeaders.Authorization = new("Bearer", token);
+        var folder = named.Files(options.Endpoint);
+        if (named.File is { } gguf)
         {
-            using var file = await HeaderMirror.OfGgufAsync(http, new Uri(folder, string.Join('/', parts.Skip(2))));
-            return FromGguf(name, file.Path);
+            using var file = await HeaderMirror.OfGgufAsync(http, new Uri(folder, gguf));
+            return FromGguf(named.Repository, file.Path);
         }
         using var repository = await HeaderMirror.OfSafetensorsAsync(http, folder);
-        return FromFolder(name, repository.Path);
+        return FromFolder(named.Repository, repository.Path);
     }
 
     [GeneratedRegex(@"^(?<count>\d+(?:\.\d+)?)(?<unit>[bBmM])$")]
