@@ -26,6 +26,9 @@ public sealed class PlanFlags
     private readonly Option<bool> _eager = new("--enforce-eager") { Description = "No CUDA graphs." };
     private readonly Option<bool> _textOnly = new("--text-only") { Description = "Leave vision and audio towers out." };
 
+    private readonly Option<int?> _images = new("--images") { Description = "Most pictures per request, for models that see; without it one.", HelpName = "N" };
+    private readonly Option<int?> _videos = new("--videos") { Description = "Most videos per request, for models that see; without it one.", HelpName = "N" };
+
     /// <summary>The GPU's name, or null.</summary>
     public string? Gpu(ParseResult parse) => parse.GetValue(_gpu);
 
@@ -75,12 +78,17 @@ public sealed class PlanFlags
             : KvType.Parse(kv) ?? throw new UsageException($"--kv-dtype '{kv}' is not known; {string.Join(", ", KvType.Names)} are."),
         Eager = parse.GetValue(_eager),
         TextOnly = parse.GetValue(_textOnly),
+        MaxImages = Items(parse, _images),
+        MaxVideos = Items(parse, _videos),
     };
+
+    private static int? Items(ParseResult parse, Option<int?> option) => parse.GetValue(option) is not { } most || most >= 0 ? parse.GetValue(option)
+        : throw new UsageException($"{option.Name} must not be negative.");
 
     /// <summary>Adds the flags to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_gpu, _gpus, _gpuMemory, _engine, _version, _tensor, _pipeline, _experts, _context, _concurrency, _sequences, _batch, _utilization, _kvType, _eager, _textOnly])
+        foreach (var option in (Option[])[_gpu, _gpus, _gpuMemory, _engine, _version, _tensor, _pipeline, _experts, _context, _concurrency, _sequences, _batch, _utilization, _kvType, _eager, _textOnly, _images, _videos])
             command.Options.Add(option);
     }
 

@@ -29,8 +29,10 @@ internal sealed record VllmConstants(
     public const int SmallCardSequences = 256;
     /// <summary>First version with latent attention; until V1 its entries are aligned to so many bytes.</summary>
     public const int FirstLatent = 7, LatentAlignment = 256;
-    /// <summary>Bytes per patch and unit of width that a vision tower takes for a picture (logs of Qwen2.5-VL with 1 and 6 pictures).</summary>
-    public const int PatchBytes = 30;
+    /// <summary>Bytes per patch and unit of width that a vision tower takes for a picture (logs of Qwen2.5-VL with 1, 2 and 7 pictures and videos).</summary>
+    public const double PatchBytes = 31.55;
+    /// <summary>More overhead where host and device share memory: 1, 5 and 10 GiB were logged on Jetson and GB10.</summary>
+    public static Band SharedMemory { get; } = new(1L << 30, 5L << 30, 10L << 30);
 
     public static IReadOnlyList<VllmConstants> ByVersion { get; } =
     [

@@ -18,7 +18,7 @@ public sealed class VllmRules : EngineRules
     /// <inheritdoc/>
     public override MemoryEstimate Estimate(ModelSpec model, Device device, ServingOptions options)
     {
-        var minor = Minor(options.Version);
+        var minor = MinorOf(options);
         var constants = VllmConstants.For(minor);
         var context = options.Context ?? model.ContextLength;
         var old = minor < VllmConstants.FirstChunked || (options.Version?.Contains("V0", StringComparison.Ordinal) ?? false);
@@ -32,6 +32,8 @@ public sealed class VllmRules : EngineRules
         var parallel = options.Parallelism.Gpus > 1;
         var tensor = options.Parallelism.Tensor > 1;
         var other = (long)(tensor ? !device.FastLink ? constants.OtherPcieMiB : options.Parallelism.Tensor > 2 ? constants.OtherManyMiB : constants.OtherLinkedMiB : constants.OtherMiB) << 20;
+        // Where host and device share one memory, the engine's processes and what they load through come out of the same bytes.
+        var shared = device.Unified ? VllmConstants.SharedMemory : default;
         var multimodal = model.EncoderParameters > 0 && !options.TextOnly;
         return new MemoryEstimate
         {
@@ -42,13 +44,16 @@ public sealed class VllmRules : EngineRules
             Graphs = Band.Around(graphs, 0.5, 1),
             GraphsInside = constants.GraphsInside,
             RefusesLongContext = true,
-            Overhead = Band.Within(other, (long)((parallel ? 0.7 : 0.3) * Gibibyte)),
+            Overhead = Band.Within(other, (long)((parallel ? 0.7 : 0.3) * Gibibyte)) + shared,
             Layout = VllmKvLayout.Of(model, options, tokens, constants, old && minor >= VllmConstants.FirstLatent),
             Context = context,
             MaxSequences = sequences,
             MaxBatchedTokens = tokens,
         };
     }
+
+    /// <summary>The version's number; "V0" alone names the last ones of that engine.</summary>
+    private static int? MinorOf(ServingOptions options) => Minor(options.Version) ?? (options.Version?.Contains("V0", StringComparison.Ordinal) == true ? VllmConstants.FirstChunked - 1 : null);
 
     /// <summary>Defaults of the API server by the device's size; without chunked prefill a step must hold the longest prompt.</summary>
     private static (int Tokens, int Sequences) Batch(ModelSpec model, Device device, ServingOptions options, long context, bool old, VllmConstants constants)
@@ -124,9 +129,9 @@ public sealed class VllmRules : EngineRules
         }
         var text = constants.WorkspaceStays ? Math.Max(sampler, forward) + workspace : Math.Max(Math.Max(sampler, forward), basis + workspace);
         if (model.EncoderParameters == 0 || options.TextOnly) return (long)text;
-        // A vision tower is profiled too: each picture and video beside the text at first, one item before it since V1.
-        var item = (double)VllmConstants.PatchBytes * model.EncoderPatches * model.EncoderWidth;
-        return (long)(old ? text + (item * ((options.MaxImages ?? 1) + (options.MaxVideos ?? 1))) : Math.Max(text, item) + (0.25 * Gibibyte));
+        // A vision tower is profiled too: all pictures and videos of a request at first, one item since V1; text is profiled when it has gone.
+        var item = VllmConstants.PatchBytes * model.EncoderPatches * model.EncoderWidth;
+        return (long)(old ? Math.Max(text, item * ((options.MaxImages ?? 1) + (options.MaxVideos ?? 1))) : Math.Max(text, item) + (0.25 * Gibibyte));
     }
 
     /// <inheritdoc/>
@@ -147,8 +152,8 @@ public sealed class VllmRules : EngineRules
         if (options.TextOnly) command.Add("""--limit-mm-per-prompt '{"image":0,"video":0}'""");
         if (options.OffloadBytes > 0) command.Add($"--cpu-offload-gb {Math.Ceiling(options.OffloadBytes / Gibibyte)}");
         // An exact size holds whatever else runs on the card.
-        if (estimate.PoolLow > 0 && !(Minor(options.Version) < VllmConstants.FirstExactPool)) command.Add($"--kv-cache-memory-bytes {estimate.PoolLow}");
-        else command.Add(string.Create(CultureInfo.InvariantCulture, $"--gpu-memory-utilization {options.Utilization ?? VllmConstants.For(Minor(options.Version)).Utilization:0.###}"));
+        if (estimate.PoolLow > 0 && !(MinorOf(options) < VllmConstants.FirstExactPool)) command.Add($"--kv-cache-memory-bytes {estimate.PoolLow}");
+        else command.Add(string.Create(CultureInfo.InvariantCulture, $"--gpu-memory-utilization {options.Utilization ?? VllmConstants.For(MinorOf(options)).Utilization:0.###}"));
         return string.Join(' ', command);
     }
 }

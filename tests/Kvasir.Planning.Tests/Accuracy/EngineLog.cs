@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Kvasir.Checkpoints;
 using Kvasir.Planning.Engines;
 using Kvasir.Planning.KvCache;
@@ -81,7 +83,9 @@ internal sealed record EngineLog(JsonElement Record, ModelSpec? Model, Device? D
             .Select(record => new EngineLog(record, LoggedModel.Find(record.GetProperty("config_model").GetString() ?? "", configs), LoggedDevice.Find(record)))];
     }
 
-    private int? Limit(string kind) => Record.TryGetProperty("mm_limits", out var limits) && limits.TryGetProperty(kind, out var most) ? most.GetInt32() : null;
+    /// <summary>Pictures or videos per request: as recorded, else from a flag that the log's line quotes (image=6, --max_image_num 6).</summary>
+    private int? Limit(string kind) => Record.TryGetProperty("mm_limits", out var limits) ? limits.TryGetProperty(kind, out var most) ? most.GetInt32() : null
+        : Regex.Match(Text("log") ?? "", $@"{kind}(?:_num|s)?[""']?\s*[:= ]\s*(?<most>\d{{1,3}})\b") is { Success: true } match ? int.Parse(match.Groups["most"].ValueSpan, CultureInfo.InvariantCulture) : null;
 
     private string? Text(string key) => Record.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 

@@ -30,7 +30,7 @@ internal static partial class LoggedDevice
             ComputeCapability = capability is { ValueKind: JsonValueKind.String } number && double.TryParse(number.GetString(), CultureInfo.InvariantCulture, out var value) ? value : 0,
             FastLink = known?.TryGetProperty("scaleup_link_gbs_bidir", out var link) == true && link.ValueKind == JsonValueKind.Number && link.GetDouble() >= 200 || (known is null && total > 70),
             ToolBytes = known?.GetProperty("tool_total_mib") is { ValueKind: JsonValueKind.Number } tool ? tool.GetInt64() << 20 : (long)(total.Value * (1L << 30)),
-            Unified = known?.GetProperty("unified_memory").ValueKind == JsonValueKind.True,
+            Unified = known?.GetProperty("unified_memory").ValueKind == JsonValueKind.True || text.Contains("unified", StringComparison.OrdinalIgnoreCase),
         };
     }
 
