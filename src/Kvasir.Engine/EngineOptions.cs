@@ -1,3 +1,4 @@
+using Kvasir.Engine.KvCache;
 using Kvasir.Kernels;
 
 namespace Kvasir.Engine;
@@ -13,6 +14,10 @@ public sealed record EngineOptions
     public int? KvTokens { get; init; }
     /// <summary>How keys and values are stored.</summary>
     public KvFormat KvFormat { get; init; } = KvFormat.F16;
+    /// <summary>Share keys and values between requests that begin alike.</summary>
+    public bool PrefixCache { get; init; } = true;
+    /// <summary>Which kept blocks give way first.</summary>
+    public EvictionKind Eviction { get; init; } = EvictionKind.Lru;
     /// <summary>Sequences that run at once.</summary>
     public int MaxSequences { get; init; } = 16;
     /// <summary>Requests that may wait; one more is refused.</summary>

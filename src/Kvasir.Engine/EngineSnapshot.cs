@@ -11,8 +11,16 @@ public sealed record EngineSnapshot
     public required int Waiting { get; init; }
     /// <summary>KV blocks in all.</summary>
     public required int KvBlocks { get; init; }
-    /// <summary>KV blocks in use.</summary>
+    /// <summary>KV blocks that sequences hold.</summary>
     public required int KvBlocksUsed { get; init; }
+    /// <summary>KV blocks that nobody holds and whose contents are kept for later requests.</summary>
+    public required int KvBlocksIdle { get; init; }
+    /// <summary>Blocks whose contents gave way to others since the start.</summary>
+    public required long KvEvictions { get; init; }
+    /// <summary>Prompt tokens of admitted requests since the start.</summary>
+    public required long PrefixQueryTokens { get; init; }
+    /// <summary>How many of those the KV cache held already.</summary>
+    public required long PrefixHitTokens { get; init; }
     /// <summary>Prompt tokens computed since the start.</summary>
     public required long PromptTokens { get; init; }
     /// <summary>Tokens generated since the start.</summary>

@@ -14,6 +14,8 @@ public sealed record GenerationRequest
     public SamplingOptions Sampling { get; init; } = new();
     /// <summary>Tokens that end the text; they are reported, as the last one.</summary>
     public ImmutableArray<int> StopTokens { get; init; } = [];
+    /// <summary>Requests share keys and values with those of the same salt alone; one per tenant keeps tenants apart.</summary>
+    public string? CacheSalt { get; init; }
     /// <summary>Whether each token carries its log-probability.</summary>
     public bool LogProbabilities { get; init; }
     /// <summary>How many most likely alternatives each token carries, 0 to 20.</summary>

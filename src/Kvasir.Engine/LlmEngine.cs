@@ -1,10 +1,12 @@
 using System.Collections.Immutable;
+using System.Text;
 using Kvasir.Checkpoints;
 using Kvasir.Engine.KvCache;
 using Kvasir.Engine.Model;
 using Kvasir.Engine.Sampling;
 using Kvasir.Engine.Scheduling;
 using Kvasir.Kernels;
+using Kvasir.Protocol;
 
 namespace Kvasir.Engine;
 
@@ -69,8 +71,9 @@ public sealed class LlmEngine : IAsyncDisposable
             var pools = Pools(spec, plan, options.KvFormat, Own(new NativeBuffer(plan.Lines.Single(line => line.Name == EngineMemoryPlan.KvLine).Bytes)));
             var buffers = new DecoderBuffers(spec, plan.StepTokens, EngineMemoryPlan.LogitRows);
             var decoder = Own(new Decoder(spec, weights, pools, team, buffers, plan.ContextTokens));
-            var blocks = new BlockPool(plan.KvBlocks);
-            var loop = new StepLoop(decoder, new Scheduler(blocks, options), new Sampler(spec.VocabularySize), blocks, plan, time);
+            var blocks = new BlockPool(plan.KvBlocks, EvictionPolicies.Create(options.Eviction, plan.KvBlocks));
+            var cache = new PrefixCache(blocks, (from, to) => Copy(pools, from, to));
+            var loop = new StepLoop(decoder, new Scheduler(cache, options), new Sampler(spec.VocabularySize), blocks, plan, time);
             loop.Start();
             return new LlmEngine(spec, options, plan, ledger, loop, blocks, time, [.. owned]);
         }
@@ -91,7 +94,7 @@ public sealed class LlmEngine : IAsyncDisposable
         if (request.Sampling.Seed is { } fixedSeed) seed = fixedSeed;
         else lock (_seeds) seed = (ulong)_seeds.NextInt64();
         var limit = (int)Math.Min(ContextTokens, (long)request.Prompt.Length + request.MaxTokens);
-        var sequence = new Sequence(request, stream, _pool, seed, Math.Max(limit, request.Prompt.Length), _time.GetTimestamp());
+        var sequence = new Sequence(request, stream, new BlockTable(_pool, Root(request)), seed, Math.Max(limit, request.Prompt.Length), _time.GetTimestamp());
         stream.PromptLogProbabilities = sequence.PromptScores;
         _loop.Submit(sequence, _options.MaxSequences, _options.MaxQueue);
         return stream;
@@ -124,6 +127,14 @@ public sealed class LlmEngine : IAsyncDisposable
             return pool;
         })];
     }
+
+    private static void Copy(KvPool[] pools, int from, int to)
+    {
+        foreach (var pool in pools) pool.Copy(from, to);
+    }
+
+    private static UInt128 Root(GenerationRequest request) =>
+        BlockHash.Root(request.CacheSalt is { } salt ? Encoding.UTF8.GetBytes(salt) : []);
 
     private void Check(GenerationRequest request)
     {

@@ -30,8 +30,8 @@ internal sealed class StepLoop : IDisposable
     private bool _draining;
     private bool _stopping;
     private long _promptTokens, _generatedTokens, _steps, _stepTicks;
-    private int _waitingNow, _runningNow, _blocksUsedNow;
-    private long _preemptionsNow;
+    private int _waitingNow, _runningNow, _blocksUsedNow, _blocksIdleNow;
+    private long _preemptionsNow, _evictionsNow, _prefixQueriesNow, _prefixHitsNow;
 
     public StepLoop(Decoder decoder, Scheduler scheduler, Sampler sampler, BlockPool pool, EngineMemoryPlan plan, TimeProvider time)
     {
@@ -100,6 +100,10 @@ internal sealed class StepLoop : IDisposable
             Waiting = Volatile.Read(ref _waitingNow) + arrived,
             KvBlocks = _pool.Capacity,
             KvBlocksUsed = Volatile.Read(ref _blocksUsedNow),
+            KvBlocksIdle = Volatile.Read(ref _blocksIdleNow),
+            KvEvictions = Volatile.Read(ref _evictionsNow),
+            PrefixQueryTokens = Volatile.Read(ref _prefixQueriesNow),
+            PrefixHitTokens = Volatile.Read(ref _prefixHitsNow),
             PromptTokens = Volatile.Read(ref _promptTokens),
             GeneratedTokens = Volatile.Read(ref _generatedTokens),
             Steps = Volatile.Read(ref _steps),
@@ -151,7 +155,11 @@ internal sealed class StepLoop : IDisposable
         Volatile.Write(ref _waitingNow, _scheduler.Waiting);
         Volatile.Write(ref _runningNow, _scheduler.Running.Count);
         Volatile.Write(ref _blocksUsedNow, _pool.Capacity - _pool.Free);
+        Volatile.Write(ref _blocksIdleNow, _pool.Idle);
         Volatile.Write(ref _preemptionsNow, _scheduler.Preemptions);
+        Volatile.Write(ref _evictionsNow, _pool.Evictions);
+        Volatile.Write(ref _prefixQueriesNow, _scheduler.PrefixQueries);
+        Volatile.Write(ref _prefixHitsNow, _scheduler.PrefixHits);
     }
 
     private void RunStep()
@@ -235,6 +243,7 @@ internal sealed class StepLoop : IDisposable
     {
         var before = sequence.Computed;
         sequence.Computed += sequence.Scheduled;
+        _scheduler.List(sequence);
         _promptTokens += Math.Max(0, Math.Min(sequence.Computed, sequence.Request.Prompt.Length) - before);
         if (sequence.Remaining > 1 || (sequence.Remaining == 1 && sequence.Generated == 0)) return;
         var last = sequence.TokenAt(sequence.Length - 1);
@@ -259,7 +268,7 @@ internal sealed class StepLoop : IDisposable
         var frequency = (double)_time.TimestampFrequency;
         var queued = sequence.Started == 0 ? _time.GetTimestamp() : sequence.Started;
         var prefill = sequence.FirstToken == 0 ? 0 : sequence.FirstToken - sequence.Started;
-        sequence.Stream.Complete(reason, new RequestUsage(sequence.Request.Prompt.Length, 0, sequence.Generated, sequence.Preemptions,
+        sequence.Stream.Complete(reason, new RequestUsage(sequence.Request.Prompt.Length, sequence.Cached, sequence.Generated, sequence.Preemptions,
             (queued - sequence.Submitted) / frequency, prefill / frequency));
     }
 

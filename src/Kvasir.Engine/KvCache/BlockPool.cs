@@ -1,63 +1,112 @@
 namespace Kvasir.Engine.KvCache;
 
 /// <summary>
-/// The numbers of the KV blocks and who uses them. A block is free or held by one or more sequences. Taking and returning
-/// are O(1). For one thread: the engine's.
+/// The numbers of the KV blocks and who uses them. A block is held by one or more sequences, or idle with contents that
+/// a later request may want, or empty. Idle blocks are given out when no empty one is left, in the order of the eviction
+/// policy. Taking and returning are O(1). For one thread: the engine's.
 /// </summary>
 public sealed class BlockPool
 {
     private readonly int[] _references;
-    private readonly int[] _free;
-    private int _freeCount;
+    private readonly bool[] _isNamed;
+    private readonly int[] _empty;
+    private readonly IEvictionPolicy _policy;
+    private int _emptyCount;
 
     /// <param name="blocks">Number of blocks.</param>
-    public BlockPool(int blocks)
+    /// <param name="policy">The order of eviction; LRU when null.</param>
+    public BlockPool(int blocks, IEvictionPolicy? policy = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(blocks, 1);
         _references = new int[blocks];
-        _free = new int[blocks];
+        _isNamed = new bool[blocks];
+        _empty = new int[blocks];
+        _policy = policy ?? new LruEviction(blocks);
         // Lowest numbers on top: a lightly used pool touches the start of its memory alone.
-        for (var i = 0; i < blocks; i++) _free[i] = blocks - 1 - i;
-        _freeCount = blocks;
+        for (var i = 0; i < blocks; i++) _empty[i] = blocks - 1 - i;
+        _emptyCount = blocks;
     }
+
+    /// <summary>Called with the number of a block whose contents are about to be overwritten.</summary>
+    public Action<int> Evicting { private get; set; } = static _ => { };
 
     /// <summary>Number of blocks.</summary>
     public int Capacity => _references.Length;
 
-    /// <summary>Blocks nobody holds.</summary>
-    public int Free => _freeCount;
+    /// <summary>Blocks nobody holds: empty ones and idle ones.</summary>
+    public int Free => _emptyCount + _policy.Count;
 
-    /// <summary>Takes a free block for one holder; false when there is none.</summary>
+    /// <summary>Blocks nobody holds whose contents are kept.</summary>
+    public int Idle => _policy.Count;
+
+    /// <summary>Blocks that were idle and given out again since the start.</summary>
+    public long Evictions { get; private set; }
+
+    /// <summary>Whether nobody holds a block.</summary>
+    public bool IsFree(int block) => _references[block] == 0;
+
+    /// <summary>Takes a block for one holder, an empty one first; false when all are held.</summary>
     public bool TryTake(out int block)
     {
-        block = -1;
-        if (_freeCount == 0) return false;
-        block = _free[--_freeCount];
+        block = _emptyCount > 0 ? _empty[--_emptyCount] : _policy.Evict();
+        if (block < 0) return false;
+        if (_isNamed[block])
+        {
+            _isNamed[block] = false;
+            Evictions++;
+            Evicting(block);
+        }
         _references[block] = 1;
         return true;
     }
 
-    /// <summary>Adds a holder to a held block.</summary>
+    /// <summary>Adds a holder to a block with contents, held or idle.</summary>
     public void Share(int block)
     {
-        if (_references[block] == 0) throw new InvalidOperationException($"Block {block} is free and cannot be shared.");
+        if (_references[block] == 0 && !_isNamed[block]) throw new InvalidOperationException($"Block {block} is empty and cannot be shared.");
+        _policy.Reuse(block);
         _references[block]++;
     }
 
-    /// <summary>A holder gives a block back; the last one frees it.</summary>
-    public void Return(int block)
+    /// <summary>Contents of a held block are worth keeping when its last holder leaves.</summary>
+    public void Keep(int block)
     {
-        if (_references[block] == 0) throw new InvalidOperationException($"Block {block} is returned more often than it was taken.");
-        if (--_references[block] == 0) _free[_freeCount++] = block;
+        if (_references[block] == 0) throw new InvalidOperationException($"Block {block} is not held; its contents cannot be kept.");
+        _isNamed[block] = true;
     }
 
-    /// <summary>Throws when the free list and the reference counts disagree. O(blocks): for tests and idle moments.</summary>
+    /// <summary>A holder gives a block back. The last one leaves it idle, or empty when nothing in it is worth keeping.</summary>
+    /// <param name="block">Its number.</param>
+    /// <param name="name">Name of the contents, for the policy.</param>
+    public void Return(int block, UInt128 name = default)
+    {
+        if (_references[block] == 0) throw new InvalidOperationException($"Block {block} is returned more often than it was taken.");
+        if (--_references[block] > 0) return;
+        if (_isNamed[block]) _policy.Add(block, name);
+        else _empty[_emptyCount++] = block;
+    }
+
+    /// <summary>Empties an idle block.</summary>
+    public void Empty(int block)
+    {
+        if (_references[block] != 0 || !_isNamed[block]) throw new InvalidOperationException($"Block {block} is not idle and cannot be emptied.");
+        _policy.Drop(block);
+        _isNamed[block] = false;
+        _empty[_emptyCount++] = block;
+    }
+
+    /// <summary>Throws when the lists and the reference counts disagree. O(blocks): for tests and idle moments.</summary>
     public void CheckIntegrity()
     {
-        var free = new HashSet<int>(_free.AsSpan(0, _freeCount).ToArray());
-        if (free.Count != _freeCount) throw new InvalidOperationException("A block is in the free list twice.");
+        var empty = new HashSet<int>(_empty.AsSpan(0, _emptyCount).ToArray());
+        if (empty.Count != _emptyCount) throw new InvalidOperationException("A block is in the list of empty ones twice.");
+        var idle = 0;
         for (var block = 0; block < _references.Length; block++)
-            if (_references[block] < 0 || (_references[block] == 0) != free.Contains(block))
-                throw new InvalidOperationException($"Block {block} has {_references[block]} references but is {(free.Contains(block) ? "" : "not ")}free.");
+        {
+            if (_references[block] < 0 || (empty.Contains(block) && (_references[block] != 0 || _isNamed[block])))
+                throw new InvalidOperationException($"Block {block} has {_references[block]} references but is listed as empty.");
+            if (_references[block] == 0 && !empty.Contains(block)) idle++;
+        }
+        if (idle != _policy.Count) throw new InvalidOperationException($"{idle} blocks are idle, but the policy has {_policy.Count}.");
     }
 }

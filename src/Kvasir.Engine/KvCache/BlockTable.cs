@@ -1,6 +1,11 @@
+using Kvasir.Protocol;
+
 namespace Kvasir.Engine.KvCache;
 
-/// <summary>The blocks of one sequence, in order: token i lies in block i / 16 at place i % 16.</summary>
+/// <summary>
+/// The blocks of one sequence, in order: token i lies in block i / 16 at place i % 16; and the names of the blocks that
+/// its tokens fill, whether they are computed yet or not.
+/// </summary>
 public sealed class BlockTable
 {
     /// <summary>Tokens per block.</summary>
@@ -8,15 +13,27 @@ public sealed class BlockTable
 
     private readonly BlockPool _pool;
     private int[] _blocks = new int[8];
+    private UInt128[] _names = new UInt128[8];
+    private int _named;
 
     /// <param name="pool">Where blocks come from and go back to.</param>
-    public BlockTable(BlockPool pool) => _pool = pool;
+    /// <param name="root">What the first block's name is derived from: tokens are shared under equal roots alone.</param>
+    public BlockTable(BlockPool pool, UInt128 root = default) => (_pool, Root) = (pool, root);
 
     /// <summary>Blocks held.</summary>
     public int Count { get; private set; }
 
     /// <summary>The blocks' numbers.</summary>
     public ReadOnlySpan<int> Blocks => _blocks.AsSpan(0, Count);
+
+    /// <summary>Parent of the first block.</summary>
+    public UInt128 Root { get; }
+
+    /// <summary>Blocks, from the first, that are in the index under their names.</summary>
+    internal int Listed { get; set; }
+
+    /// <summary>Names announced as being computed: [from, to) of the sequence's blocks.</summary>
+    internal (int From, int To) Announced { get; set; }
 
     /// <summary>Blocks needed for a number of tokens.</summary>
     public static int BlocksFor(int tokens) => (tokens + BlockTokens - 1) / BlockTokens;
@@ -29,11 +46,10 @@ public sealed class BlockTable
     {
         var missing = Missing(tokens);
         if (missing > _pool.Free) return false;
-        if (Count + missing > _blocks.Length) Array.Resize(ref _blocks, Math.Max(Count + missing, _blocks.Length * 2));
         for (; missing > 0; missing--)
         {
             if (!_pool.TryTake(out var block)) throw new InvalidOperationException("The pool broke its word about free blocks.");
-            _blocks[Count++] = block;
+            Append(block);
         }
         return true;
     }
@@ -44,6 +60,33 @@ public sealed class BlockTable
     /// <summary>Gives every block back, the last one first, so that a sequence's start is reused last.</summary>
     public void Clear()
     {
-        while (Count > 0) _pool.Return(_blocks[--Count]);
+        for (; Count > 0; Count--) _pool.Return(_blocks[Count - 1], Count <= Listed ? _names[Count - 1] : default);
+        Listed = 0;
+    }
+
+    /// <summary>The name of a block that the sequence's <paramref name="tokens"/> fill.</summary>
+    internal UInt128 Name(int index, ReadOnlySpan<int> tokens)
+    {
+        if (index >= _names.Length) Array.Resize(ref _names, Math.Max(tokens.Length / BlockTokens, _names.Length * 2));
+        for (; _named <= index; _named++)
+            _names[_named] = BlockHash.Next(Parent(_named), tokens.Slice(_named * BlockTokens, BlockTokens));
+        return _names[index];
+    }
+
+    /// <summary>The name of what stands before a block; names up to it must be known.</summary>
+    internal UInt128 Parent(int index) => index == 0 ? Root : _names[index - 1];
+
+    /// <summary>Adds a block that the pool shares already.</summary>
+    internal void Append(int block)
+    {
+        if (Count == _blocks.Length) Array.Resize(ref _blocks, Count * 2);
+        _blocks[Count++] = block;
+    }
+
+    /// <summary>Puts another block, shared already, in the place of one, which goes back.</summary>
+    internal void Replace(int index, int block)
+    {
+        _pool.Return(_blocks[index]);
+        _blocks[index] = block;
     }
 }

@@ -11,13 +11,18 @@ internal sealed class Scheduler
 {
     private readonly List<Sequence> _running = [];
     private readonly LinkedList<Sequence> _waiting = new();
-    private readonly BlockPool _pool;
+    private readonly PrefixCache _cache;
     private readonly int _maxSequences;
     private readonly int _chunkTokens;
     private readonly int _mixedChunkTokens;
 
-    public Scheduler(BlockPool pool, EngineOptions options) =>
-        (_pool, _maxSequences, _chunkTokens, _mixedChunkTokens) = (pool, options.MaxSequences, options.ChunkTokens, options.MixedChunkTokens);
+    private readonly bool _reuses;
+
+    public Scheduler(PrefixCache cache, EngineOptions options)
+    {
+        (_cache, _reuses) = (cache, options.PrefixCache);
+        (_maxSequences, _chunkTokens, _mixedChunkTokens) = (options.MaxSequences, options.ChunkTokens, options.MixedChunkTokens);
+    }
 
     /// <summary>Admitted sequences, oldest first.</summary>
     public IReadOnlyList<Sequence> Running => _running;
@@ -26,6 +31,12 @@ internal sealed class Scheduler
 
     /// <summary>Sequences that gave way since the start.</summary>
     public long Preemptions { get; private set; }
+
+    /// <summary>Prompt tokens of sequences admitted since the start.</summary>
+    public long PrefixQueries { get; private set; }
+
+    /// <summary>How many of those the cache held.</summary>
+    public long PrefixHits { get; private set; }
 
     public bool HasWork => _running.Count > 0 || _waiting.Count > 0;
 
@@ -38,7 +49,13 @@ internal sealed class Scheduler
     public void Remove(Sequence sequence)
     {
         if (!_running.Remove(sequence)) _waiting.Remove(sequence);
-        sequence.Table.Clear();
+        GiveBack(sequence);
+    }
+
+    /// <summary>After a step: blocks that it filled can be shared from now on.</summary>
+    public void List(Sequence sequence)
+    {
+        if (_reuses) _cache.List(sequence.Table, sequence.ComputedTokens);
     }
 
     /// <summary>Fills <paramref name="step"/>; sequences that run in it have <see cref="Sequence.Scheduled"/> above zero.</summary>
@@ -77,25 +94,49 @@ internal sealed class Scheduler
         return true;
     }
 
-    /// <summary>Recomputation costs time and no memory; the tokens are kept, and their numbers come out the same.</summary>
+    /// <summary>The tokens are kept; their keys and values are found again or computed again, with the same numbers.</summary>
     private void Preempt(Sequence sequence)
     {
         _running.Remove(sequence);
-        sequence.Table.Clear();
+        GiveBack(sequence);
         sequence.Computed = 0;
         sequence.Preemptions++;
         Preemptions++;
         _waiting.AddFirst(sequence);
     }
 
-    /// <summary>The oldest waiting sequence, if its whole prompt and a token fit now.</summary>
+    /// <summary>The oldest waiting sequence, if its whole prompt and a token fit now; those that await what another computes are passed over.</summary>
     private Sequence? Admit()
     {
-        if (_waiting.First is not { Value: var sequence }) return null;
-        if (!sequence.Table.TryGrow(Math.Min(sequence.Length + 1, sequence.LengthLimit))) return null;
-        _waiting.RemoveFirst();
-        _running.Add(sequence);
-        return sequence;
+        for (var node = _waiting.First; node is not null; node = node.Next)
+        {
+            var sequence = node.Value;
+            var reserve = Math.Min(sequence.Length + 1, sequence.LengthLimit) - sequence.Length;
+            // Scores of a prompt's tokens need every one of them computed.
+            var reuse = _reuses && !sequence.Request.PromptLogProbabilities;
+            var placement = _cache.Place(sequence.Table, sequence.Tokens, reserve, reuse, out var cached);
+            if (placement == Placement.NoRoom) return null;
+            if (placement == Placement.Awaits) continue;
+            sequence.Computed = cached;
+            if (sequence.Preemptions == 0) Count(sequence, cached);
+            _waiting.Remove(node);
+            _running.Add(sequence);
+            return sequence;
+        }
+        return null;
+    }
+
+    private void Count(Sequence sequence, int cached)
+    {
+        sequence.Cached = cached;
+        PrefixQueries += sequence.Length;
+        PrefixHits += cached;
+    }
+
+    private void GiveBack(Sequence sequence)
+    {
+        if (_reuses) _cache.Release(sequence.Table, sequence.ComputedTokens);
+        else sequence.Table.Clear();
     }
 
     private static int AddPrompt(Step step, Sequence sequence, int chunk)

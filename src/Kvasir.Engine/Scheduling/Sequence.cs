@@ -8,13 +8,13 @@ internal sealed class Sequence
 {
     private int[] _tokens;
 
-    public Sequence(GenerationRequest request, GenerationStream stream, BlockPool pool, ulong seed, int lengthLimit, long submitted)
+    public Sequence(GenerationRequest request, GenerationStream stream, BlockTable table, ulong seed, int lengthLimit, long submitted)
     {
         (Request, Stream, Seed, LengthLimit, Submitted) = (request, stream, seed, lengthLimit, submitted);
         _tokens = new int[Math.Min(lengthLimit, request.Prompt.Length + 64)];
         request.Prompt.CopyTo(_tokens);
         Length = request.Prompt.Length;
-        Table = new BlockTable(pool);
+        Table = table;
         History = request.Sampling.Penalizes ? new TokenHistory(request.Prompt.AsSpan()) : null;
         PromptScores = request.PromptLogProbabilities ? new float[request.Prompt.Length - 1] : [];
     }
@@ -34,6 +34,9 @@ internal sealed class Sequence
 
     /// <summary>Tokens whose keys and values are in the cache.</summary>
     public int Computed { get; set; }
+
+    /// <summary>Prompt tokens that the cache held when the sequence was admitted first.</summary>
+    public int Cached { get; set; }
 
     /// <summary>Tokens that this step computes.</summary>
     public int Scheduled { get; set; }
@@ -57,6 +60,12 @@ internal sealed class Sequence
 
     /// <summary>Only the newest token is missing from the cache.</summary>
     public bool Decodes => Remaining == 1 && Generated > 0;
+
+    /// <summary>All tokens known.</summary>
+    public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, Length);
+
+    /// <summary>The tokens in the cache.</summary>
+    public ReadOnlySpan<int> ComputedTokens => _tokens.AsSpan(0, Computed);
 
     public ReadOnlySpan<int> Pending(int count) => _tokens.AsSpan(Computed, count);
 

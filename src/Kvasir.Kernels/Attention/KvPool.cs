@@ -81,6 +81,16 @@ public sealed unsafe class KvPool
         }
     }
 
+    /// <summary>Copies a block's keys and values to another block.</summary>
+    public void Copy(int from, int to)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)from, (uint)Blocks, nameof(from));
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)to, (uint)Blocks, nameof(to));
+        var (keyBytes, valueBytes) = (Layout.KeyBlockBytes, Layout.ValueBlockBytes);
+        Buffer.MemoryCopy(_keys + from * keyBytes, _keys + to * keyBytes, keyBytes, keyBytes);
+        Buffer.MemoryCopy(_values + from * valueBytes, _values + to * valueBytes, valueBytes, valueBytes);
+    }
+
     internal byte* KeyHead(int block, int head) => _keys + block * Layout.KeyBlockBytes + head * Layout.KeyHeadBytes;
 
     internal byte* ValueHead(int block, int head) => _values + block * Layout.ValueBlockBytes + head * Layout.ValueHeadBytes;

@@ -1,0 +1,182 @@
+namespace Kvasir.Engine.KvCache;
+
+/// <summary>What became of a sequence that asked for its blocks.</summary>
+internal enum Placement
+{
+    /// <summary>It has them.</summary>
+    Placed,
+    /// <summary>Another sequence computes what it needs at this moment; it shall ask again.</summary>
+    Awaits,
+    /// <summary>There are not enough free blocks.</summary>
+    NoRoom,
+}
+
+/// <summary>
+/// Shares KV blocks between sequences whose text begins alike: what has been computed once, by a sequence that still runs
+/// or one long gone, is not computed again while memory lasts. For one thread: the engine's.
+/// </summary>
+internal sealed class PrefixCache
+{
+    private const int BlockTokens = BlockTable.BlockTokens;
+
+    private readonly BlockPool _pool;
+    private readonly BlockIndex _index;
+    private readonly Action<int, int> _copy;
+    private readonly Dictionary<UInt128, BlockTable> _announced = [];
+
+    /// <param name="pool">The blocks.</param>
+    /// <param name="copy">Copies the contents of a block (first) to another (second), in all layers, before it returns.</param>
+    public PrefixCache(BlockPool pool, Action<int, int> copy)
+    {
+        (_pool, _copy, _index) = (pool, copy, new BlockIndex(pool.Capacity));
+        pool.Evicting = block => _index.Remove(block);
+    }
+
+    /// <summary>Gives a sequence without blocks those for its tokens and <paramref name="reserve"/> more, shared where they exist.</summary>
+    /// <param name="table">The sequence's table, empty.</param>
+    /// <param name="tokens">All its tokens; at least the last one is left to compute.</param>
+    /// <param name="reserve">Further tokens that must fit.</param>
+    /// <param name="reuse">False computes everything anew.</param>
+    /// <param name="cached">Tokens whose keys and values the blocks hold already.</param>
+    public Placement Place(BlockTable table, ReadOnlySpan<int> tokens, int reserve, bool reuse, out int cached)
+    {
+        cached = 0;
+        var (shared, idle) = reuse ? Match(table, tokens) : (0, 0);
+        if (reuse && IsAwaited(table, tokens, shared)) return Placement.Awaits;
+        // Blocks that are shared cannot be taken too, nor the one that is copied from.
+        var room = _pool.Free - idle - (BlockTable.BlocksFor(tokens.Length + reserve) - shared);
+        if (room < 0) return Placement.NoRoom;
+        for (var i = 0; i < shared; i++) Share(table, tokens, i);
+        table.Listed = shared;
+        cached = shared * BlockTokens;
+        var (source, start) = reuse ? Start(table, tokens, shared) : (-1, 0);
+        if (start > 0 && _pool.IsFree(source) && room == 0) start = 0;
+        if (start > 0) _pool.Share(source);
+        if (!table.TryGrow(tokens.Length + reserve)) throw new InvalidOperationException("The pool broke its word about free blocks.");
+        if (start > 0)
+        {
+            _copy(source, table.Blocks[shared]);
+            _pool.Return(source, _index.NameOf(source));
+            cached += start;
+        }
+        Announce(table, tokens);
+        return Placement.Placed;
+    }
+
+    /// <summary>Lists the blocks that the sequence's computed tokens have filled; one that exists already takes the place of its like.</summary>
+    /// <param name="table">The sequence's table.</param>
+    /// <param name="computed">Its tokens as far as keys and values are there.</param>
+    public void List(BlockTable table, ReadOnlySpan<int> computed)
+    {
+        for (; (table.Listed + 1) * BlockTokens <= computed.Length; table.Listed++)
+        {
+            var i = table.Listed;
+            var name = table.Name(i, computed);
+            var (block, tokens) = (table.Blocks[i], computed.Slice(i * BlockTokens, BlockTokens));
+            if (_index.TryFind(name, table.Parent(i), tokens, out var same))
+            {
+                _pool.Share(same);
+                table.Replace(i, same);
+            }
+            else
+            {
+                DropStart(table.Parent(i), tokens);
+                if (_index.TryAdd(block, name, table.Parent(i), tokens)) _pool.Keep(block);
+            }
+            Withdraw(table, name);
+        }
+    }
+
+    /// <summary>A sequence gives its blocks back. What they hold stays until the room is needed, its end going first.</summary>
+    /// <param name="table">The sequence's table.</param>
+    /// <param name="computed">Its tokens as far as keys and values are there.</param>
+    public void Release(BlockTable table, ReadOnlySpan<int> computed)
+    {
+        if (table.Count > 0)
+        {
+            List(table, computed);
+            var (full, rest) = (computed.Length / BlockTokens, computed.Length % BlockTokens);
+            if (rest > 0) KeepEnd(table, full, computed[^rest..]);
+        }
+        for (var i = table.Announced.From; i < table.Announced.To; i++) Withdraw(table, table.Parent(i + 1));
+        table.Announced = default;
+        table.Clear();
+    }
+
+    /// <summary>Forgets all that no sequence holds.</summary>
+    /// <returns>Blocks emptied.</returns>
+    public int Clear()
+    {
+        var emptied = 0;
+        for (var block = 0; block < _pool.Capacity; block++)
+        {
+            if (_index.CountOf(block) == 0 || !_pool.IsFree(block)) continue;
+            Drop(block);
+            emptied++;
+        }
+        return emptied;
+    }
+
+    /// <summary>Full blocks that exist, from the first, and how many of them nobody holds.</summary>
+    private (int Shared, int Idle) Match(BlockTable table, ReadOnlySpan<int> tokens)
+    {
+        var (shared, idle) = (0, 0);
+        for (; (shared + 1) * BlockTokens < tokens.Length; shared++)
+        {
+            var name = table.Name(shared, tokens);
+            if (!_index.TryFind(name, table.Parent(shared), tokens.Slice(shared * BlockTokens, BlockTokens), out var block)) break;
+            if (_pool.IsFree(block)) idle++;
+        }
+        return (shared, idle);
+    }
+
+    private bool IsAwaited(BlockTable table, ReadOnlySpan<int> tokens, int shared) =>
+        (shared + 1) * BlockTokens <= tokens.Length && _announced.ContainsKey(table.Name(shared, tokens));
+
+    private void Share(BlockTable table, ReadOnlySpan<int> tokens, int index)
+    {
+        if (!_index.TryFind(table.Name(index, tokens), table.Parent(index), tokens.Slice(index * BlockTokens, BlockTokens), out var block))
+            throw new InvalidOperationException("A block that was found is gone.");
+        _pool.Share(block);
+        table.Append(block);
+    }
+
+    /// <summary>The block that begins with most of what comes after the shared ones.</summary>
+    private (int Source, int Count) Start(BlockTable table, ReadOnlySpan<int> tokens, int shared)
+    {
+        var from = shared * BlockTokens;
+        var count = _index.LongestStart(table.Parent(shared), tokens[from..Math.Min(tokens.Length - 1, from + BlockTokens)], out var source);
+        return (source, count);
+    }
+
+    private void Announce(BlockTable table, ReadOnlySpan<int> tokens)
+    {
+        var full = tokens.Length / BlockTokens;
+        for (var i = table.Listed; i < full; i++) _announced.TryAdd(table.Name(i, tokens), table);
+        table.Announced = (table.Listed, Math.Max(table.Listed, full));
+    }
+
+    private void Withdraw(BlockTable table, UInt128 name)
+    {
+        if (_announced.TryGetValue(name, out var owner) && owner == table) _announced.Remove(name);
+    }
+
+    private void KeepEnd(BlockTable table, int index, ReadOnlySpan<int> tokens)
+    {
+        if (_index.LongestStart(table.Parent(index), tokens, out _) == tokens.Length) return;
+        DropStart(table.Parent(index), tokens);
+        if (_index.TryAdd(table.Blocks[index], default, table.Parent(index), tokens)) _pool.Keep(table.Blocks[index]);
+    }
+
+    /// <summary>A block that is not full is of no use once another holds its tokens and more.</summary>
+    private void DropStart(UInt128 parent, ReadOnlySpan<int> tokens)
+    {
+        if (_index.PartialStart(parent, tokens) is var block and >= 0 && _pool.IsFree(block)) Drop(block);
+    }
+
+    private void Drop(int block)
+    {
+        _index.Remove(block);
+        _pool.Empty(block);
+    }
+}
