@@ -13,7 +13,7 @@ namespace Kvasir.Engine;
 /// </summary>
 public sealed record EngineMemoryPlan
 {
-    internal const string WeightsLine = "weights", ActivationsLine = "activations", SamplerLine = "sampling", KvLine = "kv/device";
+    internal const string WeightsLine = "weights", ActivationsLine = "activations", SamplerLine = "sampling", KvLine = "kv/device", IndexLine = "kv/index";
 
     /// <summary>Rows of logits computed at a time.</summary>
     internal const int LogitRows = 32;
@@ -49,18 +49,20 @@ public sealed record EngineMemoryPlan
         var sampler = Sampler.Bytes(spec.VocabularySize);
         var blockBytes = spec.Layers.Sum(layer => BlockBytes((AttentionSpec)layer.Mixer, options.KvFormat));
         var context = options.ContextTokens ?? spec.ContextLength;
+        // The index grows with the blocks, so both come out of what is left together.
+        var index = PrefixCache.BytesPerBlock(options.Eviction);
         var left = budgetBytes - weights - activations - sampler;
         var wanted = options.KvTokens is { } tokens ? BlockTable.BlocksFor(tokens) : (long)options.MaxSequences * BlockTable.BlocksFor(context);
-        var affordable = Math.Max(0, left) / blockBytes;
+        var affordable = Math.Max(0, left) / (blockBytes + index);
         var least = options.KvTokens is not null ? wanted : Math.Min(wanted, BlockTable.BlocksFor(Math.Min(context, 512)));
         if (affordable < least)
-            throw new MemoryBudgetException("The engine", weights + activations + sampler + least * blockBytes, budgetBytes,
+            throw new MemoryBudgetException("The engine", weights + activations + sampler + least * (blockBytes + index), budgetBytes,
                 $"Weights take {new ByteSize(weights)}, activations {new ByteSize(activations)}, the KV cache {new ByteSize(least * blockBytes)} for {least * BlockTable.BlockTokens} tokens. "
                 + "Raise --memory, take a smaller quantization, or lower --context, --max-seqs or --chunk.");
         var blocks = (int)Math.Min(Math.Min(wanted, affordable), int.MaxValue / BlockTable.BlockTokens);
         return new EngineMemoryPlan
         {
-            Lines = [new(ActivationsLine, activations), new(KvLine, blocks * blockBytes), new(SamplerLine, sampler), .. weights > 0 ? [new LedgerLine(WeightsLine, weights)] : ImmutableArray<LedgerLine>.Empty],
+            Lines = [new(ActivationsLine, activations), new(KvLine, blocks * blockBytes), new(IndexLine, blocks * index), new(SamplerLine, sampler), .. weights > 0 ? [new LedgerLine(WeightsLine, weights)] : ImmutableArray<LedgerLine>.Empty],
             KvBlocks = blocks,
             KvBytesPerToken = blockBytes / BlockTable.BlockTokens,
             ContextTokens = (int)Math.Min(context, (long)blocks * BlockTable.BlockTokens),

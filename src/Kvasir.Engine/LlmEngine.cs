@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Text;
 using Kvasir.Checkpoints;
 using Kvasir.Engine.KvCache;
 using Kvasir.Engine.Model;
@@ -134,7 +133,7 @@ public sealed class LlmEngine : IAsyncDisposable
     }
 
     private static UInt128 Root(GenerationRequest request) =>
-        BlockHash.Root(request.CacheSalt is { } salt ? Encoding.UTF8.GetBytes(salt) : []);
+        BlockHash.Root(request.CacheSalt is { } salt ? System.Text.Encoding.UTF8.GetBytes(salt) : []);
 
     private void Check(GenerationRequest request)
     {

@@ -34,7 +34,7 @@ public sealed class PlannedMemoryTests
             long Line(string name) => reserved.Lines.Where(line => line.Name == name).Sum(line => line.Bytes);
             Assert.Equal(Line(EngineMemoryPlan.WeightsLine), planned.Weights.Likely);
             Assert.Equal(Line(EngineMemoryPlan.ActivationsLine), planned.Activations.Likely);
-            Assert.Equal(Line(EngineMemoryPlan.SamplerLine), planned.Overhead.Likely);
+            Assert.Equal(Line(EngineMemoryPlan.SamplerLine) + Line(EngineMemoryPlan.IndexLine), planned.Overhead.Likely);
             Assert.Equal(Line(EngineMemoryPlan.KvLine), planned.Pool);
             Assert.Equal(reserved.KvBytesPerToken, planned.Layout.BytesPerToken);
             Assert.Equal(reserved.TotalBytes, planned.Budget);

@@ -75,7 +75,7 @@ public sealed class ArcEviction : IEvictionPolicy
     /// <summary>Names in the order of their eviction, at most as many as the pool has blocks.</summary>
     private sealed class GhostList(int most)
     {
-        private readonly Dictionary<UInt128, LinkedListNode<UInt128>> _nodes = [];
+        private readonly Dictionary<UInt128, LinkedListNode<UInt128>> _nodes = new(most);
         private readonly LinkedList<UInt128> _order = new();
 
         public int Count => _nodes.Count;

@@ -28,8 +28,11 @@ internal sealed class BlockIndex
         (_next, _previous) = (new int[blocks], new int[blocks]);
     }
 
-    /// <summary>Bytes that the index and the pool take per block: names, tokens, links and the two dictionaries' entries.</summary>
-    public const int BytesPerBlock = (2 * 16) + (4 * BlockTokens) + 1 + (2 * 4) + (2 * 36) + 32;
+    /// <summary>Bytes per block: names, tokens, links and an entry in each dictionary.</summary>
+    public const int BytesPerBlock = (2 * 16) + (4 * BlockTokens) + 1 + (2 * 4) + (2 * DictionaryEntry);
+
+    // 48 and a bucket of 4; the capacity is a prime up to a fifth above what was asked for.
+    private const int DictionaryEntry = 62;
 
     /// <summary>Name of a block's contents; 0 when they do not fill it.</summary>
     public UInt128 NameOf(int block) => _name[block];

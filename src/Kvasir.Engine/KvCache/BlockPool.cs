@@ -7,6 +7,9 @@ namespace Kvasir.Engine.KvCache;
 /// </summary>
 public sealed class BlockPool
 {
+    /// <summary>Bytes that the pool's books take per block.</summary>
+    public const int BytesPerBlock = 9;
+
     private readonly int[] _references;
     private readonly bool[] _isNamed;
     private readonly int[] _empty;

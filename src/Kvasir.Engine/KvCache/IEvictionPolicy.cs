@@ -38,6 +38,18 @@ public enum EvictionKind
 /// <summary>Makes policies.</summary>
 public static class EvictionPolicies
 {
+    /// <summary>Bytes that a policy's books take per block at most.</summary>
+    public static int BytesPerBlock(EvictionKind kind) => kind switch
+    {
+        EvictionKind.Lru => Links,
+        EvictionKind.SegmentedLru => Links + 1,
+        // A name of its own, and two lists of names that were evicted: a node and a dictionary's entry each.
+        EvictionKind.Arc => Links + 1 + 16 + (2 * (64 + 62)),
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "No such eviction policy."),
+    };
+
+    private const int Links = 16;
+
     /// <summary>A new policy for a pool of <paramref name="blocks"/> blocks.</summary>
     public static IEvictionPolicy Create(EvictionKind kind, int blocks) => kind switch
     {

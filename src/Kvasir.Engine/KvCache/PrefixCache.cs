@@ -32,6 +32,9 @@ internal sealed class PrefixCache
         pool.Evicting = block => _index.Remove(block);
     }
 
+    /// <summary>Bytes per block that pool, index and eviction policy take beside the keys and values.</summary>
+    public static long BytesPerBlock(EvictionKind eviction) => BlockPool.BytesPerBlock + BlockIndex.BytesPerBlock + EvictionPolicies.BytesPerBlock(eviction);
+
     /// <summary>Gives a sequence without blocks those for its tokens and <paramref name="reserve"/> more, shared where they exist.</summary>
     /// <param name="table">The sequence's table, empty.</param>
     /// <param name="tokens">All its tokens; at least the last one is left to compute.</param>
@@ -72,7 +75,8 @@ internal sealed class PrefixCache
         {
             var i = table.Listed;
             var name = table.Name(i, computed);
-            var (block, tokens) = (table.Blocks[i], computed.Slice(i * BlockTokens, BlockTokens));
+            var block = table.Blocks[i];
+            var tokens = computed.Slice(i * BlockTokens, BlockTokens);
             if (_index.TryFind(name, table.Parent(i), tokens, out var same))
             {
                 _pool.Share(same);

@@ -44,17 +44,19 @@ public sealed class KvasirRules : EngineRules
         var block = model.Layers.Sum(layer => BlockBytes((AttentionSpec)layer.Mixer, options.KvType));
         var sampler = 12L * model.VocabularySize;
         var budget = (long)(device.Bytes * (options.Utilization ?? 0.9)) - KvasirConstants.RuntimeBytes;
-        var wanted = (long)sequences * ((context + KvasirConstants.BlockTokens - 1) / KvasirConstants.BlockTokens) * block;
+        var wanted = (long)sequences * ((context + KvasirConstants.BlockTokens - 1) / KvasirConstants.BlockTokens);
+        var (rest, each) = (weights + activations + sampler, block + KvasirConstants.IndexBytesPerBlock);
+        // More cache than all sequences can use is not taken.
+        var blocks = Math.Clamp((budget - rest) / each, 0, wanted);
         return new MemoryEstimate
         {
             Version = "this build",
-            // More cache than all sequences can use is not taken.
-            Budget = Math.Min(budget, weights + activations + sampler + wanted),
+            Budget = blocks > 0 ? rest + (blocks * each) : budget,
             Weights = Band.Exactly(weights),
             Activations = Band.Exactly(activations),
             Graphs = Band.Exactly(0),
             GraphsInside = true,
-            Overhead = Band.Exactly(sampler),
+            Overhead = Band.Exactly(sampler + (blocks * KvasirConstants.IndexBytesPerBlock)),
             Layout = new PagedKvLayout { BytesPerToken = block / KvasirConstants.BlockTokens, BlockTokens = KvasirConstants.BlockTokens },
             Context = context,
             MaxSequences = sequences,
