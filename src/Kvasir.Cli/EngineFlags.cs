@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Kvasir.Checkpoints;
 using Kvasir.Engine;
+using Kvasir.Engine.KvCache;
 using Kvasir.Kernels;
 
 namespace Kvasir.Cli;
@@ -12,12 +13,14 @@ public sealed class EngineFlags
     private readonly Option<int?> _context = new("--context") { Description = "Most tokens of one sequence. Without it, what the model allows and memory holds." };
     private readonly Option<int?> _threads = new("--threads") { Description = "Threads that compute. Without it, one per core." };
     private readonly Option<string> _kvType = new("--kv-dtype") { Description = "How keys and values are stored: f16 or f32.", DefaultValueFactory = _ => "f16" };
+    private readonly Option<bool> _noPrefixCache = new("--no-prefix-cache") { Description = "Compute every prompt anew instead of sharing keys and values of what began alike." };
+    private readonly Option<string> _eviction = new("--eviction") { Description = "Which kept keys and values give way first: lru, slru or arc.", DefaultValueFactory = _ => "lru" };
     private readonly Option<bool> _mapped = new("--mmap") { Description = "Use the weights where they lie in the file: starts at once, computes slower." };
 
     /// <summary>Adds the flags to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_memory, _context, _threads, _kvType, _mapped]) command.Options.Add(option);
+        foreach (var option in (Option[])[_memory, _context, _threads, _kvType, _noPrefixCache, _eviction, _mapped]) command.Options.Add(option);
     }
 
     /// <summary>The options that a command line gives.</summary>
@@ -39,6 +42,14 @@ public sealed class EngineFlags
                 "F16" => KvFormat.F16,
                 "F32" => KvFormat.F32,
                 var other => throw new UsageException($"--kv-dtype '{other.ToLowerInvariant()}' is not known; f16 and f32 are."),
+            },
+            PrefixCache = !parse.GetValue(_noPrefixCache),
+            Eviction = parse.GetRequiredValue(_eviction).ToUpperInvariant() switch
+            {
+                "LRU" => EvictionKind.Lru,
+                "SLRU" => EvictionKind.SegmentedLru,
+                "ARC" => EvictionKind.Arc,
+                var other => throw new UsageException($"--eviction '{other.ToLowerInvariant()}' is not known; lru, slru and arc are."),
             },
             Mapped = parse.GetValue(_mapped),
         };

@@ -77,6 +77,7 @@ public sealed class ChatPipeline
         Stop = fields.Stop,
         StopTokens = fields.StopTokenIds,
         IncludeStop = fields.IncludeStop,
+        CacheSalt = fields.CacheSalt,
         IgnoreEndOfText = fields.IgnoreEos,
         KeepSpecial = !fields.SkipSpecialTokens,
         Sampling = new SamplingOptions
@@ -160,6 +161,7 @@ public sealed class ChatPipeline
         LogProbabilities = request.LogProbabilities,
         TopLogProbabilities = request.TopLogProbabilities,
         PromptLogProbabilities = request.PromptLogProbabilities,
+        CacheSalt = request.CacheSalt,
     };
 
     private RequestFailure? OutsideVocabulary(TextRequest request)

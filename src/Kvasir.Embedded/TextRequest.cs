@@ -29,6 +29,8 @@ public sealed record TextRequest
     public int TopLogProbabilities { get; init; }
     /// <summary>Whether the prompt's tokens are scored too.</summary>
     public bool PromptLogProbabilities { get; init; }
+    /// <summary>Keys and values are shared with requests of the same salt alone.</summary>
+    public string? CacheSalt { get; init; }
     /// <summary>Whether the answer is searched for tool calls.</summary>
     public bool FindToolCalls { get; init; }
 }

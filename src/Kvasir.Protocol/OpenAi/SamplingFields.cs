@@ -55,6 +55,9 @@ public sealed record SamplingFields
     /// <summary>Whether a stream ends with the usage.</summary>
     public bool IncludeUsage { get; init; }
 
+    /// <summary>Requests share keys and values with those of the same salt alone; null for the common one.</summary>
+    public string? CacheSalt { get; init; }
+
     /// <summary>Reads the shared fields.</summary>
     /// <param name="fields">The body.</param>
     /// <param name="leastTokens">Least <c>max_tokens</c>: 0 where a prompt may be scored alone.</param>
@@ -82,6 +85,7 @@ public sealed record SamplingFields
             SkipSpecialTokens = fields.Flag("skip_special_tokens") ?? true,
             Stream = stream,
             IncludeUsage = fields.Object("stream_options")?.Flag("include_usage") ?? false,
+            CacheSalt = ReadSalt(fields),
         };
         RefuseUnsupported(fields);
         if (!stream && fields.Has("stream_options"))
@@ -105,6 +109,13 @@ public sealed record SamplingFields
         foreach (var name in Unsupported)
             if (fields.Raw(name) is { } value && !IsNeutral(value))
                 fields.Fail(FailureKind.Unsupported, $"Unsupported parameter: '{name}'.", name);
+    }
+
+    private static string? ReadSalt(JsonFields fields)
+    {
+        if (fields.Text("cache_salt") is not { } salt || salt.Length is > 0 and <= 1024) return fields.Text("cache_salt");
+        fields.Fail(FailureKind.InvalidValue, $"Invalid 'cache_salt': {salt.Length} characters are not between 1 and 1024.", "cache_salt");
+        return null;
     }
 
     /// <summary>Whether a value asks for nothing: false, 0, "", [] or {}.</summary>

@@ -90,8 +90,12 @@ public sealed class ServerMetrics : IDisposable
         Gauge("kvasir_kv_cache_usage_perc", "Share of KV blocks in use, 0 to 1.", state => state.KvBlocks == 0 ? 0 : (double)state.KvBlocksUsed / state.KvBlocks);
         Gauge("kvasir_kv_cache_blocks", "KV blocks of 16 tokens in all.", state => state.KvBlocks);
         Gauge("kvasir_kv_cache_blocks_used", "KV blocks in use.", state => state.KvBlocksUsed);
+        Gauge("kvasir_kv_cache_blocks_idle", "KV blocks whose contents are kept for later requests.", state => state.KvBlocksIdle);
         Gauge("kvasir_memory_budget_bytes", "What the ledger may hold.", state => state.BudgetBytes);
         Total("kvasir_num_preemptions", "Sequences that gave way to others.", state => state.Preemptions);
+        Total("kvasir_prefix_cache_queries", "Prompt tokens looked up in the prefix cache.", state => state.PrefixQueryTokens);
+        Total("kvasir_prefix_cache_hits", "Prompt tokens found in the prefix cache.", state => state.PrefixHitTokens);
+        Total("kvasir_kv_cache_evictions", "KV blocks whose contents gave way to others.", state => state.KvEvictions);
         Total("kvasir_engine_steps", "Steps of the engine.", state => state.Steps);
         Total("kvasir_engine_prompt_tokens", "Prompt tokens computed, with those computed again.", state => state.PromptTokens);
         Total("kvasir_engine_generation_tokens", "Tokens sampled.", state => state.GeneratedTokens);
