@@ -37,7 +37,7 @@ public sealed class KvasirEngineTests(Models models)
         var error = await Assert.ThrowsAsync<MemoryBudgetException>(() => models.LoadAsync(options => options with { Engine = Models.Options with { MemoryBytes = 1 << 20 } }));
         Assert.Contains("--memory", error.Message, StringComparison.Ordinal);
         await using var again = await models.LoadAsync();
-        Assert.Equal(["activations", "kv/device", "sampling", "weights"], again.Engine.Ledger.Lines().Select(line => line.Name).Order());
+        Assert.Equal(["activations", "kv/device", "kv/index", "sampling", "weights"], again.Engine.Ledger.Lines().Select(line => line.Name).Order());
     }
 
     [Fact]

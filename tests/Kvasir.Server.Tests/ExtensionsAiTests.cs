@@ -21,7 +21,9 @@ public sealed class ExtensionsAiTests(Models models) : IAsyncLifetime
         var answer = await Client.GetResponseAsync([new(ChatRole.System, "Be short."), new(ChatRole.User, "a")], new ChatOptions { Temperature = 0, Seed = 1, MaxOutputTokens = 20 });
         Assert.Equal("Hello there!", answer.Text);
         Assert.Equal(ChatFinishReason.Stop, answer.FinishReason);
-        Assert.Equal((13L, 4L, 17L, 0L), (answer.Usage!.InputTokenCount, answer.Usage.OutputTokenCount, answer.Usage.TotalTokenCount, answer.Usage.CachedInputTokenCount));
+        Assert.Equal((13L, 4L, 17L), (answer.Usage!.InputTokenCount, answer.Usage.OutputTokenCount, answer.Usage.TotalTokenCount));
+        // How many of them another test's request computed before is a matter of order; the last one never is.
+        Assert.InRange(answer.Usage.CachedInputTokenCount!.Value, 0, 12);
         Assert.Equal("scripted", answer.ModelId);
     }
 
