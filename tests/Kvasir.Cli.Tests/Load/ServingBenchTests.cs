@@ -61,10 +61,15 @@ public sealed class ServingBenchTests(TinyServer server) : IDisposable
     [Fact]
     public async Task Arrivals_at_a_rate_do_not_wait_for_answers()
     {
-        var results = await RunAsync(Small with { Requests = 6, Rate = 50, Concurrency = null }, ServingLoads.Random);
-        var sent = results[0].Outcomes.Select(outcome => outcome.SentSeconds).ToList();
+        var shape = Small with { Requests = 6, Rate = 50, Concurrency = null };
+        var load = await ServingLoads.BuildAsync(ServingLoads.Random, shape, new PromptWriter(shape.Seed, null), default);
+        var arrivals = load.Sessions.Select(session => session.ArrivalSeconds!.Value).ToList();
+        Assert.Equal(arrivals.Order(), arrivals);
+        Assert.InRange(arrivals[^1], 5 / 50.0 / 4, 5 / 50.0 * 4);
+        Assert.Equal(0, load.Concurrency);
+        var results = await RunAsync(shape, ServingLoads.Random);
         Assert.Empty(results[0].Errors);
-        Assert.True(sent.Zip(sent.Skip(1)).Count(pair => pair.Second - pair.First > 0.001) >= 4, string.Join(", ", sent));
+        Assert.All(results[0].Outcomes.Zip(arrivals), pair => Assert.True(pair.First.SentSeconds > pair.Second - 0.002, $"{pair}"));
     }
 
     [Fact]
