@@ -14,7 +14,7 @@ public sealed class EngineFlags
     private readonly Option<int?> _threads = new("--threads") { Description = "Threads that compute. Without it, one per core." };
     private readonly Option<string> _kvType = new("--kv-dtype") { Description = "How keys and values are stored: f16 or f32.", DefaultValueFactory = _ => "f16" };
     private readonly Option<bool> _noPrefixCache = new("--no-prefix-cache") { Description = "Compute every prompt anew instead of sharing keys and values of what began alike." };
-    private readonly Option<string> _eviction = new("--eviction") { Description = "Which kept keys and values give way first: lru, slru or arc.", DefaultValueFactory = _ => "lru" };
+    private readonly Option<string> _eviction = new("--eviction") { Description = "Which kept keys and values give way first: lru, slru or arc.", DefaultValueFactory = _ => "arc" };
     private readonly Option<bool> _mapped = new("--mmap") { Description = "Use the weights where they lie in the file: starts at once, computes slower." };
 
     /// <summary>Adds the flags to a command.</summary>

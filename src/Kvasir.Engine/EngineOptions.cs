@@ -17,7 +17,7 @@ public sealed record EngineOptions
     /// <summary>Share keys and values between requests that begin alike.</summary>
     public bool PrefixCache { get; init; } = true;
     /// <summary>Which kept blocks give way first.</summary>
-    public EvictionKind Eviction { get; init; } = EvictionKind.Lru;
+    public EvictionKind Eviction { get; init; } = EvictionKind.Arc;
     /// <summary>Sequences that run at once.</summary>
     public int MaxSequences { get; init; } = 16;
     /// <summary>Requests that may wait; one more is refused.</summary>

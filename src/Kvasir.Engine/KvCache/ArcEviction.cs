@@ -75,27 +75,30 @@ public sealed class ArcEviction : IEvictionPolicy
     /// <summary>Names in the order of their eviction, at most as many as the pool has blocks.</summary>
     private sealed class GhostList(int most)
     {
-        private readonly Dictionary<UInt128, LinkedListNode<UInt128>> _nodes = new(most);
-        private readonly LinkedList<UInt128> _order = new();
+        private readonly Dictionary<UInt128, int> _slots = new(most);
+        private readonly UInt128[] _names = new UInt128[most];
+        private readonly BlockLinks _links = new(most);
+        private readonly BlockList _order = new();
+        private readonly BlockList _given = new();
+        private int _fresh;
 
-        public int Count => _nodes.Count;
+        public int Count => _order.Count;
 
         public bool Remove(UInt128 name)
         {
-            if (!_nodes.Remove(name, out var node)) return false;
-            _order.Remove(node);
+            if (!_slots.Remove(name, out var slot)) return false;
+            _links.Remove(slot);
+            _links.Append(_given, slot);
             return true;
         }
 
         public void Add(UInt128 name)
         {
-            if (_nodes.ContainsKey(name)) return;
-            if (_nodes.Count == most)
-            {
-                _nodes.Remove(_order.First!.Value);
-                _order.RemoveFirst();
-            }
-            _nodes[name] = _order.AddLast(name);
+            if (_slots.ContainsKey(name)) return;
+            if (_order.Count == most) Remove(_names[_order.First]);
+            var slot = _given.Count > 0 ? _links.TakeFirst(_given) : _fresh++;
+            (_names[slot], _slots[name]) = (name, slot);
+            _links.Append(_order, slot);
         }
     }
 }

@@ -43,8 +43,8 @@ public static class EvictionPolicies
     {
         EvictionKind.Lru => Links,
         EvictionKind.SegmentedLru => Links + 1,
-        // A name of its own, and two lists of names that were evicted: a node and a dictionary's entry each.
-        EvictionKind.Arc => Links + 1 + 16 + (2 * (64 + 62)),
+        // A name of its own, and two lists of names that were evicted: links, a name and a dictionary's entry each.
+        EvictionKind.Arc => Links + 1 + 16 + (2 * (Links + 16 + 62)),
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "No such eviction policy."),
     };
 
