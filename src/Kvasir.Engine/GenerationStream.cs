@@ -40,6 +40,12 @@ public sealed class GenerationStream : IAsyncEnumerable<GeneratedToken>, IAsyncD
         return ValueTask.CompletedTask;
     }
 
+    /// <summary>The next token if it is there, without waiting.</summary>
+    internal bool TryRead(out GeneratedToken token) => _tokens.Reader.TryRead(out token);
+
+    /// <summary>Ends when no further token will come.</summary>
+    internal Task Completion => _tokens.Reader.Completion;
+
     internal void Push(GeneratedToken token) => _tokens.Writer.TryWrite(token);
 
     internal void Complete(FinishReason reason, RequestUsage usage)

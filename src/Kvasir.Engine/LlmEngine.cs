@@ -51,6 +51,14 @@ public sealed class LlmEngine : IAsyncDisposable
     /// <exception cref="CheckpointException">The engine cannot run such a model.</exception>
     public static LlmEngine Create(Checkpoint checkpoint, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, TimeProvider? time = null)
     {
+        var engine = CreateStill(checkpoint, options, progress, time);
+        engine._loop.Start();
+        return engine;
+    }
+
+    /// <summary>An engine that moves by <see cref="Step"/> alone.</summary>
+    internal static LlmEngine CreateStill(Checkpoint checkpoint, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, TimeProvider? time = null)
+    {
         options ??= new EngineOptions();
         time ??= TimeProvider.System;
         var spec = checkpoint.Spec;
@@ -73,7 +81,6 @@ public sealed class LlmEngine : IAsyncDisposable
             var blocks = new BlockPool(plan.KvBlocks, EvictionPolicies.Create(options.Eviction, plan.KvBlocks));
             var cache = new PrefixCache(blocks, (from, to) => Copy(pools, from, to));
             var loop = new StepLoop(decoder, new Scheduler(cache, options), new Sampler(spec.VocabularySize), blocks, plan, time);
-            loop.Start();
             return new LlmEngine(spec, options, plan, ledger, loop, blocks, time, [.. owned]);
         }
         catch
@@ -101,6 +108,12 @@ public sealed class LlmEngine : IAsyncDisposable
 
     /// <summary>The state now.</summary>
     public EngineSnapshot Snapshot() => _loop.Snapshot(Ledger);
+
+    /// <summary>Takes in what came and computes one step.</summary>
+    internal void Step() => _loop.Turn();
+
+    /// <summary>The KV blocks' books.</summary>
+    internal BlockPool Blocks => _pool;
 
     /// <summary>Refuses new requests and returns when the running and waiting ones are done.</summary>
     public Task DrainAsync() => _loop.DrainAsync();

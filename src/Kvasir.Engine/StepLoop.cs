@@ -84,6 +84,8 @@ internal sealed class StepLoop : IDisposable
             _stopping = true;
             _wake.Set();
         }
+        // A loop that was stepped by hand ends as one that ran: its thread finds that all is over.
+        if (_thread.ThreadState.HasFlag(ThreadState.Unstarted)) _thread.Start();
         return _stopped.Task;
     }
 
@@ -118,12 +120,8 @@ internal sealed class StepLoop : IDisposable
     {
         try
         {
-            while (TakeIn())
-            {
-                if (_scheduler.HasWork) RunStep();
-                lock (_inboxLock) Publish();
+            while (Turn())
                 if (!_scheduler.HasWork) _wake.WaitOne();
-            }
         }
         finally
         {
@@ -132,6 +130,15 @@ internal sealed class StepLoop : IDisposable
             _idleForever.TrySetResult();
             _stopped.TrySetResult();
         }
+    }
+
+    /// <summary>Takes in what came and runs a step if there is work; false when the engine shall end. For the loop's thread, or tests before it starts.</summary>
+    internal bool Turn()
+    {
+        if (!TakeIn()) return false;
+        if (_scheduler.HasWork) RunStep();
+        lock (_inboxLock) Publish();
+        return true;
     }
 
     /// <summary>Takes in arrivals and departures; false when the engine shall end.</summary>

@@ -46,8 +46,6 @@ internal sealed class Sequence
 
     public int Preemptions { get; set; }
 
-    public bool IsCancelled { get; set; }
-
     /// <summary>Timestamps of the engine's clock; 0 while not reached.</summary>
     public long Submitted { get; }
     public long Started { get; set; }

@@ -1,0 +1,90 @@
+using CsCheck;
+
+namespace Kvasir.Engine.Tests.Serving;
+
+/// <summary>
+/// Random schedules on small engines: requests that come and leave at any step, share prefixes, wait for each other, find
+/// no room and give way.
+/// </summary>
+public sealed class ScheduleTests
+{
+    [Fact]
+    public void Whatever_happens_every_request_gets_what_it_would_have_got_alone()
+    {
+        var (preempted, hits, evicted, cancelled) = (0L, 0L, 0L, 0);
+        for (var number = 1u; number <= 120; number++)
+        {
+            var schedule = RandomSchedule.Of(number);
+            try
+            {
+                var (state, left) = Run(schedule);
+                (preempted, hits, evicted, cancelled) = (preempted + state.Preemptions, hits + state.PrefixHitTokens, evicted + state.KvEvictions, cancelled + left);
+            }
+            catch (Exception error)
+            {
+                throw new InvalidOperationException($"Schedule {number} failed: {schedule}", error);
+            }
+        }
+        // Schedules in which nothing happens would prove nothing.
+        Assert.True(preempted > 50 && hits > 1000 && evicted > 200 && cancelled > 100,
+            $"Only {preempted} preemptions, {hits} tokens found, {evicted} blocks evicted, {cancelled} clients gone.");
+    }
+
+    [Fact]
+    public void So_it_is_in_any_number_of_further_schedules()
+    {
+        Assert.SkipWhen(Environment.GetEnvironmentVariable("CsCheck_Iter") is null, "Set CsCheck_Iter to 10000 to run ten thousand schedules, drawn anew each time, which takes minutes.");
+        RandomSchedule.Gen.Sample(static schedule => { Run(schedule); });
+    }
+
+    private static (EngineSnapshot State, int Cancelled) Run(RandomSchedule schedule)
+    {
+        var engine = new SteppedEngine(schedule.Options, schedule.Family);
+        var ledger = engine.Engine.Ledger.Lines();
+        var replies = new Reply?[schedule.Requests.Length];
+        for (var step = 0; step < 31 || !Array.TrueForAll(replies, reply => reply is null or { IsDone: true }); step++)
+        {
+            Assert.True(step < 5000, "A request is never done.");
+            for (var i = 0; i < replies.Length; i++)
+            {
+                var planned = schedule.Requests[i];
+                if (planned.Arrival == step) replies[i] = Submit(engine, planned);
+                if (!planned.Stays && planned.Arrival + planned.Leaves == step) replies[i]?.Leave();
+            }
+            engine.Step();
+            engine.Engine.Blocks.CheckIntegrity();
+        }
+        for (var i = 0; i < replies.Length; i++)
+            if (replies[i] is { } reply) Check(schedule, i, reply);
+        var state = engine.State;
+        Assert.Equal((0, 0, 0, engine.Engine.Blocks.Capacity), (state.Running, state.Waiting, state.KvBlocksUsed, engine.Engine.Blocks.Free));
+        Assert.Equal(ledger, engine.Engine.Ledger.Lines());
+        engine.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        Assert.Equal(0, engine.Engine.Ledger.UsedBytes);
+        return (state, replies.Count(reply => reply is { Stream.FinishReason: FinishReason.Cancelled }));
+    }
+
+    private static Reply? Submit(SteppedEngine engine, PlannedRequest planned)
+    {
+        var fits = planned.Prompt + Math.Min(1, planned.Tokens) <= engine.Engine.ContextTokens;
+        if (fits) return engine.Submit(planned.Request);
+        Assert.Contains($"has {planned.Prompt} tokens", Assert.Throws<RequestException>(() => engine.Submit(planned.Request)).Message, StringComparison.Ordinal);
+        return null;
+    }
+
+    private static void Check(RandomSchedule schedule, int index, Reply reply)
+    {
+        var context = Math.Min(schedule.Options.ContextTokens!.Value, schedule.Options.KvTokens!.Value);
+        var alone = SoloEngine.Run(schedule.Family, schedule.Options.KvFormat, context, schedule.Requests[index]);
+        var got = reply.Tokens.Select(token => (token.Token, token.LogProbability)).ToArray();
+        if (reply.Stream.FinishReason == FinishReason.Cancelled)
+        {
+            Assert.False(schedule.Requests[index].Stays);
+            Assert.Equal(alone.Tokens[..got.Length], got);
+            return;
+        }
+        Assert.Equal(alone.Tokens, got);
+        Assert.Equal(alone.Reason, reply.Stream.FinishReason);
+        Assert.Equal(alone.PromptScores, reply.Stream.PromptLogProbabilities.ToArray());
+    }
+}
