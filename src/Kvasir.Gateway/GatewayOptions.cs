@@ -11,6 +11,8 @@ public sealed record GatewayOptions
     public string Host { get; init; } = "127.0.0.1";
     /// <summary>TCP port; 0 takes a free one.</summary>
     public int Port { get; init; } = 8080;
+    /// <summary>A further TCP port for HTTP/2 without TLS, over which clients with many streams share connections; 0 takes a free one, null none.</summary>
+    public int? Http2Port { get; init; }
     /// <summary>The workers.</summary>
     public ImmutableArray<WorkerAddress> Workers { get; init; } = [];
     /// <summary>The policy's name.</summary>

@@ -50,7 +50,9 @@ public sealed class GatewayServer : IAsyncDisposable
             await server.DisposeAsync();
             throw new GatewayConfigurationException($"Cannot listen on {options.Host}:{options.Port}: {(error.InnerException ?? error).Message}. Choose another port with --port, or 0 for any free one.", error);
         }
-        server.Address = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+        var addresses = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.ToArray();
+        server.Address = new Uri(addresses[0]);
+        state.Http2Address = addresses.Length > 1 ? addresses[1] : null;
         var probe = new WorkerProbe(state.Fleet, client, state.Time, state.Caches.Clear);
         await Task.WhenAll(state.Fleet.Workers.Select(worker => probe.ProbeAsync(worker, cancel)));
         server._probing = probe.RunAsync(options.ProbeInterval, server._stop.Token);
@@ -109,6 +111,7 @@ public sealed class GatewayServer : IAsyncDisposable
         app.MapGet("/v1/models", own.ModelsAsync);
         app.MapGet("/gateway/workers", own.WorkersAsync);
         app.MapGet("/gateway/decisions", own.DecisionsAsync);
+        app.MapGet("/gateway/http2", () => state.Http2Address);
         app.MapPost("/gateway/workers/{name}/drain", own.DrainAsync);
         app.MapDelete("/gateway/workers/{name}/drain", own.DrainAsync);
         app.MapPrometheusScrapingEndpoint("/metrics");
@@ -151,6 +154,7 @@ public sealed class GatewayServer : IAsyncDisposable
                 : throw new GatewayConfigurationException($"'{options.Host}' is not an address to listen on; give an IP address (0.0.0.0 for all) or localhost."),
         };
         kestrel.Listen(address, options.Port);
+        if (options.Http2Port is { } http2) kestrel.Listen(address, http2, listen => listen.Protocols = HttpProtocols.Http2);
     }
 
     /// <summary>Leaves signals to the command that runs the gateway, which drains before it stops.</summary>

@@ -39,6 +39,9 @@ public sealed class GatewayState : IDisposable
     /// <summary>The clock.</summary>
     public TimeProvider Time { get; }
 
+    /// <summary>Where HTTP/2 without TLS is spoken, or null.</summary>
+    internal string? Http2Address { get; set; }
+
     /// <summary>The clock's stamp in seconds, for what compares stamps.</summary>
     internal double Seconds => Time.GetTimestamp() / (double)Time.TimestampFrequency;
 

@@ -14,7 +14,7 @@ public static class BenchCommand
     private const int MostTokens = 1 << 20, MostRepeats = 1000, LargestBatch = 1024;
 
     /// <summary>Describes the command.</summary>
-    public static Command Create() => new("bench", "Measure.") { CreateEngine(), BenchServeCommand.Create(), BenchEvictionCommand.Create() };
+    public static Command Create() => new("bench", "Measure.") { CreateEngine(), BenchServeCommand.Create(), BenchEvictionCommand.Create(), BenchGatewayCommand.Create() };
 
     private static KvasirCommand CreateEngine()
     {

@@ -17,12 +17,13 @@ public static class GatewayCommand
         var shadows = new Option<string[]>("--shadow") { Description = "Policy that is asked on every request but does not act; may be repeated.", DefaultValueFactory = _ => [] };
         var host = new Option<string>("--host") { Description = "Address to listen on; 0.0.0.0 for every one of this machine.", DefaultValueFactory = _ => "127.0.0.1" };
         var port = new Option<int>("--port") { Description = "TCP port; 0 takes a free one.", DefaultValueFactory = _ => 8080 };
+        var http2 = new Option<int?>("--http2-port") { Description = "A further port for HTTP/2 without TLS; 0 takes a free one." };
         var attempts = new Option<int>("--max-attempts") { Description = "Workers that one request may be sent to before its first token.", DefaultValueFactory = _ => new GatewayOptions().MaxAttempts };
         var command = new KvasirCommand("gateway", "Send each request to the worker that already holds its memory.",
             "kvasir gateway --worker http://10.0.0.1:8080 --worker vllm=http://10.0.0.2:8000",
             "kvasir gateway --worker http://10.0.0.1:8080 --worker http://10.0.0.2:8080 --policy least-requests --shadow kvasir")
         {
-            workers, policy, shadows, host, port, attempts,
+            workers, policy, shadows, host, port, http2, attempts,
         };
         command.SetAction((parse, cancel) =>
         {
@@ -32,6 +33,7 @@ public static class GatewayCommand
             {
                 Host = parse.GetRequiredValue(host),
                 Port = parse.GetValue(port) is >= 0 and <= 65535 and var number ? number : throw new UsageException($"--port {parse.GetValue(port)} is not between 0 and 65535."),
+                Http2Port = parse.GetValue(http2),
                 Workers = addresses,
                 Policy = Known(parse.GetRequiredValue(policy)),
                 Shadows = [.. parse.GetValue(shadows)!.Select(Known)],
