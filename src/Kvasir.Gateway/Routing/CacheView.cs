@@ -13,7 +13,7 @@ namespace Kvasir.Gateway.Routing;
 public sealed class CacheView : IDisposable
 {
     /// <summary>Tokens (or groups of four bytes) per block of the approximate indexes.</summary>
-    public const int BlockTokens = 32;
+    public const int BlockTokens = 16;
 
     private const int DefaultCapacityTokens = 1 << 20, RecentBlocks = 1 << 15, MostCapacityBlocks = 1 << 22;
     private static readonly TimeSpan Recent = TimeSpan.FromSeconds(30);
@@ -50,24 +50,27 @@ public sealed class CacheView : IDisposable
         device.Clear();
         slower.Clear();
         var chain = ArrayPool<ulong>.Shared.Rent(Math.Max(1, prompt.Ids.Length / BlockTokens));
-        var routed = ArrayPool<int>.Shared.Rent(_workers);
-        var recent = ArrayPool<int>.Shared.Rent(_workers);
+        var lengths = ArrayPool<int>.Shared.Rent(2 * _workers);
+        var routed = lengths.AsSpan(0, _workers);
+        var recent = lengths.AsSpan(_workers, _workers);
         var blocks = _names.Name(prompt.Ids, chain);
+        var approximate = false;
+        foreach (var worker in workers) approximate |= !IsExact(worker, prompt);
         lock (_lock)
         {
-            _routed.Match(chain.AsSpan(0, blocks), _time.GetTimestamp(), routed.AsSpan(0, _workers));
-            _recent.Match(chain.AsSpan(0, blocks), _time.GetTimestamp(), recent.AsSpan(0, _workers));
+            // A fleet of publishers needs only what was sent a moment ago.
+            if (approximate) _routed.Match(chain.AsSpan(0, blocks), _time.GetTimestamp(), routed);
+            if (prompt.AreTokens) _recent.Match(chain.AsSpan(0, blocks), _time.GetTimestamp(), recent);
         }
-        if (prompt.AreTokens) Events.Predict(prompt.Ids, device, slower);
+        if (prompt.AreTokens) Events.Predict(prompt.Ids, chain.AsSpan(0, blocks), BlockTokens, device, slower);
         foreach (var worker in workers)
         {
             var number = worker.Number;
-            var approximate = (IsExact(worker, prompt) ? recent[number] : routed[number]) * BlockTokens * prompt.PerId;
-            slower[number] = Math.Max(0, slower[number] - Math.Max(0, approximate - device[number]));
-            device[number] = Math.Max(device[number], approximate);
+            var sent = (IsExact(worker, prompt) ? recent[number] : routed[number]) * BlockTokens * prompt.PerId;
+            slower[number] = Math.Max(0, slower[number] - Math.Max(0, sent - device[number]));
+            device[number] = Math.Max(device[number], sent);
         }
-        ArrayPool<int>.Shared.Return(recent);
-        ArrayPool<int>.Shared.Return(routed);
+        ArrayPool<int>.Shared.Return(lengths);
         ArrayPool<ulong>.Shared.Return(chain);
     }
 

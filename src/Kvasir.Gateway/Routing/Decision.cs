@@ -10,7 +10,7 @@ namespace Kvasir.Gateway.Routing;
 /// <param name="InFlight">Requests it had.</param>
 /// <param name="PendingTokens">Uncached tokens ahead.</param>
 /// <param name="Seconds">Estimated time to the first token.</param>
-public sealed record CandidateReceipt(string Worker, double CachedTokens, TrustState Trust, int InFlight, double PendingTokens, double Seconds);
+public readonly record struct CandidateReceipt(string Worker, float CachedTokens, TrustState Trust, int InFlight, float PendingTokens, float Seconds);
 
 /// <summary>Why a request went where it went, and what came of it.</summary>
 public sealed record DecisionReceipt
@@ -27,8 +27,10 @@ public sealed record DecisionReceipt
     public required double PromptTokens { get; init; }
     /// <summary>Whether the prompt's tokens were known.</summary>
     public required bool Tokenized { get; init; }
-    /// <summary>Who could have taken it.</summary>
+    /// <summary>Who could have taken it, the fewest estimated seconds first, at most eight.</summary>
     public required ImmutableArray<CandidateReceipt> Candidates { get; init; }
+    /// <summary>How many could have taken it.</summary>
+    public required int CandidateCount { get; init; }
     /// <summary>Who took it.</summary>
     public required string Chosen { get; init; }
     /// <summary>Tokens that the chosen worker was believed to hold.</summary>

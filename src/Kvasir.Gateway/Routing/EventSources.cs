@@ -1,3 +1,4 @@
+using System.Buffers;
 using Kvasir.Gateway.Fleet;
 using Kvasir.Gateway.Index;
 using Kvasir.Protocol.KvEvents;
@@ -8,6 +9,7 @@ namespace Kvasir.Gateway.Routing;
 public sealed class EventSources(int workers) : IDisposable
 {
     private const int LargestBlock = 1 << 16, MostRanks = 64;
+    private static readonly int Tiers = Enum.GetValues<KvTier>().Length;
     private readonly Lock _lock = new();
     private readonly Dictionary<int, EventIndex> _byBlockSize = [];
     private readonly Dictionary<Worker, List<KvEventSubscriber>> _subscribers = [];
@@ -70,12 +72,16 @@ public sealed class EventSources(int workers) : IDisposable
 
     /// <summary>Adds what indexes say about a prompt's tokens: on the device, and beyond that on slower tiers.</summary>
     /// <param name="tokens">The prompt.</param>
+    /// <param name="named">The prompt's blocks, named already.</param>
+    /// <param name="namedSize">Tokens in each of those.</param>
     /// <param name="device">Raised to the tokens on devices [workers].</param>
     /// <param name="slower">Raised to the tokens beyond those on slower tiers [workers].</param>
-    public void Predict(ReadOnlySpan<int> tokens, Span<double> device, Span<double> slower)
+    public void Predict(ReadOnlySpan<int> tokens, ReadOnlySpan<ulong> named, int namedSize, Span<double> device, Span<double> slower)
     {
         lock (_lock)
-            foreach (var index in _byBlockSize.Values) Predict(index, tokens, device, slower);
+            foreach (var index in _byBlockSize.Values)
+                if (index.BlockSize == namedSize) Predict(index, named, device, slower);
+                else Predict(index, tokens, device, slower);
     }
 
     /// <inheritdoc/>
@@ -126,21 +132,23 @@ public sealed class EventSources(int workers) : IDisposable
 
     private void Predict(EventIndex index, ReadOnlySpan<int> tokens, Span<double> device, Span<double> slower)
     {
-        var pool = System.Buffers.ArrayPool<ulong>.Shared;
-        var chain = pool.Rent(Math.Max(1, tokens.Length / index.BlockSize));
-        var tiers = Enum.GetValues<KvTier>().Length;
-        var lengths = System.Buffers.ArrayPool<int>.Shared.Rent(workers * tiers);
-        var blocks = index.Name(tokens, chain);
-        index.Match(chain.AsSpan(0, blocks), lengths.AsSpan(0, workers * tiers));
+        var chain = ArrayPool<ulong>.Shared.Rent(Math.Max(1, tokens.Length / index.BlockSize));
+        Predict(index, chain.AsSpan(0, index.Name(tokens, chain)), device, slower);
+        ArrayPool<ulong>.Shared.Return(chain);
+    }
+
+    private void Predict(EventIndex index, ReadOnlySpan<ulong> chain, Span<double> device, Span<double> slower)
+    {
+        var lengths = ArrayPool<int>.Shared.Rent(workers * Tiers);
+        index.Match(chain, lengths.AsSpan(0, workers * Tiers));
         for (var worker = 0; worker < workers; worker++)
         {
             if (_blockSizeOf[worker] != index.BlockSize) continue;
             var (near, far) = (lengths[index.HolderOf(worker, KvTier.Device)], 0);
-            for (var tier = 1; tier < tiers; tier++) far = Math.Max(far, lengths[index.HolderOf(worker, (KvTier)tier)]);
+            for (var tier = 1; tier < Tiers; tier++) far = Math.Max(far, lengths[index.HolderOf(worker, (KvTier)tier)]);
             device[worker] = Math.Max(device[worker], near * index.BlockSize);
             slower[worker] = Math.Max(slower[worker], Math.Max(0, far - near) * index.BlockSize);
         }
-        System.Buffers.ArrayPool<int>.Shared.Return(lengths);
-        pool.Return(chain);
+        ArrayPool<int>.Shared.Return(lengths);
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
@@ -11,6 +12,7 @@ namespace Kvasir.Gateway.Routing;
 public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log, TimeProvider time, Random random)
 {
     private const int PrefixKeyTokens = 256;
+    private const int MostReceipts = 8;
     private const double FetchRate = 100_000;
     private readonly Lock _lock = new();
     private long _turn;
@@ -34,16 +36,36 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
     /// <param name="prompt">The prompt.</param>
     /// <param name="session">Names the conversation, or zero.</param>
     /// <param name="tried">Workers that failed this request.</param>
-    public Decided? Decide(string id, string? model, PromptTokens prompt, ulong session, IReadOnlyCollection<Worker> tried)
+    public Decided? Decide(string id, string? model, PromptTokens prompt, ulong session, List<Worker> tried)
     {
-        var workers = fleet.Workers.Where(worker => worker.TakesRequests && worker.Serves(model) && !tried.Contains(worker)).ToArray();
-        if (workers.Length == 0) return null;
-        var (cached, slower) = (new double[fleet.Capacity], new double[fleet.Capacity]);
+        var capacity = fleet.Capacity;
+        var workers = ArrayPool<Worker>.Shared.Rent(capacity);
+        var candidates = ArrayPool<Candidate>.Shared.Rent(capacity);
+        var tokens = ArrayPool<double>.Shared.Rent(2 * capacity);
+        try
+        {
+            var count = 0;
+            foreach (var worker in fleet.Workers)
+                if (worker.TakesRequests && worker.Serves(model) && !tried.Contains(worker)) workers[count++] = worker;
+            return count == 0 ? null : Choose(id, model, prompt, session, tried.Count + 1, workers.AsSpan(0, count), candidates.AsSpan(0, count),
+                tokens.AsSpan(0, capacity), tokens.AsSpan(capacity, capacity));
+        }
+        finally
+        {
+            ArrayPool<Worker>.Shared.Return(workers, clearArray: true);
+            ArrayPool<Candidate>.Shared.Return(candidates);
+            ArrayPool<double>.Shared.Return(tokens);
+        }
+    }
+
+    private Decided Choose(string id, string? model, PromptTokens prompt, ulong session, int attempt,
+        ReadOnlySpan<Worker> workers, Span<Candidate> candidates, Span<double> cached, Span<double> slower)
+    {
         caches.Predict(prompt, workers, cached, slower);
-        var candidates = new Candidate[workers.Length];
         var meanRate = fleet.MeanRate();
         var now = time.GetTimestamp() / (double)time.TimestampFrequency;
-        for (var i = 0; i < workers.Length; i++) candidates[i] = Look(workers[i], cached[workers[i].Number], slower[workers[i].Number], workers[i].Rate.Value(meanRate), now);
+        for (var i = 0; i < workers.Length; i++)
+            candidates[i] = Look(workers[i], cached[workers[i].Number], slower[workers[i].Number], workers[i].Rate.Value(meanRate), now);
         ulong draw;
         long turn;
         lock (_lock) (draw, turn) = ((ulong)random.NextInt64(), _turn++);
@@ -66,17 +88,18 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
             Model = model,
             PromptTokens = Math.Round(prompt.Count),
             Tokenized = prompt.AreTokens,
-            Candidates = [.. candidates.Select((candidate, i) => Receipt(workers[i], candidate, prompt))],
+            Candidates = Receipts(workers, candidates, prompt),
+            CandidateCount = candidates.Length,
             Chosen = worker.Address.Name,
             PredictedCachedTokens = Math.Round(cached[worker.Number]),
             Shadows = Ask(snapshot, workers),
-            Attempt = tried.Count + 1,
+            Attempt = attempt,
         };
         log.Add(receipt);
         return new Decided(worker, cached[worker.Number], Math.Max(1, prompt.Count - candidates[chosen].CachedTokens), receipt);
     }
 
-    private ImmutableArray<ShadowChoice> Ask(in RoutingSnapshot snapshot, Worker[] workers)
+    private ImmutableArray<ShadowChoice> Ask(in RoutingSnapshot snapshot, ReadOnlySpan<Worker> workers)
     {
         if (Shadows.IsEmpty) return [];
         var choices = ImmutableArray.CreateBuilder<ShadowChoice>(Shadows.Length);
@@ -88,9 +111,28 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
         return choices.MoveToImmutable();
     }
 
-    private CandidateReceipt Receipt(Worker worker, Candidate candidate, PromptTokens prompt) => new(worker.Address.Name,
-        Math.Round(candidate.CachedTokens), worker.Trust.State(caches.IsExact(worker, prompt)), candidate.InFlight, candidate.PendingTokens,
-        Math.Round(SecondsPolicy.Seconds(candidate, prompt.Count), 6));
+    /// <summary>The candidates with the fewest estimated seconds, best first: of a large fleet the others say little.</summary>
+    private ImmutableArray<CandidateReceipt> Receipts(ReadOnlySpan<Worker> workers, ReadOnlySpan<Candidate> candidates, PromptTokens prompt)
+    {
+        Span<(double Seconds, int Index)> best = stackalloc (double, int)[MostReceipts + 1];
+        var kept = 0;
+        for (var i = 0; i < candidates.Length; i++)
+        {
+            var seconds = SecondsPolicy.Seconds(candidates[i], prompt.Count);
+            var place = kept;
+            for (; place > 0 && best[place - 1].Seconds > seconds; place--) best[place] = best[place - 1];
+            best[place] = (seconds, i);
+            if (kept < MostReceipts) kept++;
+        }
+        var receipts = new CandidateReceipt[kept];
+        for (var i = 0; i < kept; i++)
+        {
+            var (worker, candidate) = (workers[best[i].Index], candidates[best[i].Index]);
+            receipts[i] = new CandidateReceipt(worker.Address.Name, (float)Math.Round(candidate.CachedTokens), worker.Trust.State(caches.IsExact(worker, prompt)),
+                candidate.InFlight, (float)Math.Round(candidate.PendingTokens), (float)Math.Round(best[i].Seconds, 6));
+        }
+        return ImmutableCollectionsMarshal.AsImmutableArray(receipts);
+    }
 
     private static Candidate Look(Worker worker, double cachedTokens, double slowTokens, double rate, double now) => new()
     {
