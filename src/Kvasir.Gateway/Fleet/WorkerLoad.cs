@@ -28,7 +28,9 @@ public sealed class WorkerLoad
     public double RemainingTokens(double nowSeconds, double tokensPerSecond)
     {
         var pending = PendingTokens;
-        return Math.Max(LeastRemaining * pending, pending - (Math.Max(0, nowSeconds - Volatile.Read(ref _progressSeconds)) * tokensPerSecond));
+        // At most the prompt at the head can be nearly done: the others begin after its first token.
+        var others = 1 - (1.0 / Math.Max(1, InFlight - Decoding));
+        return Math.Max(Math.Max(LeastRemaining, others) * pending, pending - (Math.Max(0, nowSeconds - Volatile.Read(ref _progressSeconds)) * tokensPerSecond));
     }
 
     /// <summary>Tokens in the contexts of decoding requests, as far as prompts tell.</summary>

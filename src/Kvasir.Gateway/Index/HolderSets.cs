@@ -74,17 +74,42 @@ internal sealed class HolderSets
     /// <summary>Keeps in <paramref name="alive"/> [Words] what is also in the set. Whether anything left, and whether anything stayed.</summary>
     public (bool Changed, bool Any) Intersect(uint set, Span<ulong> alive)
     {
-        var single = set == Empty || (set & PoolFlag) == 0;
-        var bits = single ? default : Bits(set);
+        return set == Empty || (set & PoolFlag) == 0 ? IntersectSingle(set, alive) : IntersectPooled(Bits(set), alive);
+    }
+
+    private static (bool Changed, bool Any) IntersectSingle(uint set, Span<ulong> alive)
+    {
         ulong lost = 0, kept = 0;
         for (var word = 0; word < alive.Length; word++)
         {
-            var mask = !single ? bits[word] : set != Empty && (int)set >> 6 == word ? 1UL << (int)(set & 63) : 0;
+            var mask = set != Empty && (int)set >> 6 == word ? 1UL << (int)(set & 63) : 0;
             lost |= alive[word] & ~mask;
             alive[word] &= mask;
             kept |= alive[word];
         }
         return (lost != 0, kept != 0);
+    }
+
+    private static (bool Changed, bool Any) IntersectPooled(ReadOnlySpan<ulong> bits, Span<ulong> alive)
+    {
+        var (lost, kept) = (Vector<ulong>.Zero, Vector<ulong>.Zero);
+        var word = 0;
+        for (; word + Vector<ulong>.Count <= alive.Length; word += Vector<ulong>.Count)
+        {
+            var (mask, before) = (new Vector<ulong>(bits[word..]), new Vector<ulong>(alive[word..]));
+            var after = before & mask;
+            lost |= before ^ after;
+            kept |= after;
+            after.CopyTo(alive[word..]);
+        }
+        ulong lostTail = 0, keptTail = 0;
+        for (; word < alive.Length; word++)
+        {
+            lostTail |= alive[word] & ~bits[word];
+            alive[word] &= bits[word];
+            keptTail |= alive[word];
+        }
+        return (lostTail != 0 || lost != Vector<ulong>.Zero, keptTail != 0 || kept != Vector<ulong>.Zero);
     }
 
     private Span<ulong> Bits(uint set) => _bits.AsSpan((int)(set & ~PoolFlag) * _words, _words);

@@ -55,8 +55,9 @@ public sealed class PrefixTable
         var position = 1;
         for (; any && position < chain.Length; position++)
         {
+            var set = SetOf(chain[position]);
             alive.CopyTo(before);
-            (var changed, any) = _sets.Intersect(SetOf(chain[position]), alive);
+            (var changed, any) = _sets.Intersect(set, alive);
             if (changed) Record(before, alive, position, lengths);
         }
         before.Clear();

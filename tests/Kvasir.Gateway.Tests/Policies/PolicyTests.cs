@@ -1,0 +1,86 @@
+using Kvasir.Gateway.Policies;
+
+namespace Kvasir.Gateway.Tests.Policies;
+
+public sealed class PolicyTests
+{
+    [Fact]
+    public void Every_policy_is_a_pure_function_of_its_snapshot()
+    {
+        var random = new Random(1);
+        foreach (var name in PolicyCatalog.Names)
+            for (var i = 0; i < 200; i++)
+            {
+                var candidates = Enumerable.Range(0, random.Next(1, 20)).Select(worker => Any(random, worker)).ToArray();
+                var snapshot = new RoutingSnapshot { PromptTokens = random.Next(1, 100_000), Candidates = candidates, Draw = (ulong)random.NextInt64(), Turn = i, SessionKey = (ulong)random.Next(3), PrefixKey = (ulong)random.Next() };
+                var choice = PolicyCatalog.Find(name)!.Choose(snapshot);
+                Assert.InRange(choice, 0, candidates.Length - 1);
+                Assert.Equal(choice, PolicyCatalog.Find(name)!.Choose(snapshot));
+            }
+    }
+
+    [Fact]
+    public void The_default_goes_where_the_prompt_is_cached()
+    {
+        Candidate[] candidates = [Idle(0), Idle(1) with { CachedTokens = 9000 }, Idle(2)];
+        Assert.Equal(1, Choose("kvasir", candidates, 10_000));
+    }
+
+    [Fact]
+    public void The_default_leaves_a_cached_prompt_when_the_queue_there_costs_more()
+    {
+        Candidate[] candidates = [Idle(0), Idle(1) with { CachedTokens = 9000, PendingTokens = 50_000, InFlight = 5 }];
+        Assert.Equal(0, Choose("kvasir", candidates, 10_000));
+    }
+
+    [Fact]
+    public void The_default_counts_a_faster_worker_as_faster()
+    {
+        Candidate[] candidates = [Idle(0), Idle(1) with { PrefillRate = 20_000 }];
+        Assert.Equal(1, Choose("kvasir", candidates, 10_000));
+    }
+
+    [Fact]
+    public void Equal_workers_share_evenly()
+    {
+        var counts = new int[4];
+        var candidates = Enumerable.Range(0, 4).Select(Idle).ToArray();
+        var random = new Random(2);
+        for (var i = 0; i < 4000; i++) counts[Choose("kvasir", candidates, 1000, (ulong)random.NextInt64())]++;
+        Assert.All(counts, count => Assert.InRange(count, 800, 1200));
+    }
+
+    [Fact]
+    public void A_session_stays_and_moves_only_when_its_worker_leaves()
+    {
+        var candidates = Enumerable.Range(0, 5).Select(Idle).ToArray();
+        for (ulong session = 1; session < 50; session++)
+        {
+            var chosen = Pick(candidates, session);
+            var without = candidates.Where(candidate => candidate.Worker != candidates[(chosen + 1) % 5].Worker).ToArray();
+            Assert.Equal(candidates[chosen].Worker, without[Pick(without, session)].Worker);
+        }
+
+        static int Pick(Candidate[] candidates, ulong session) =>
+            PolicyCatalog.Find("session")!.Choose(new RoutingSnapshot { PromptTokens = 1, Candidates = candidates, SessionKey = session });
+    }
+
+    [Fact]
+    public void Consistent_hashing_passes_over_a_worker_above_its_bound()
+    {
+        var candidates = Enumerable.Range(0, 4).Select(Idle).ToArray();
+        var wanted = PolicyCatalog.Find("consistent-hash")!.Choose(new RoutingSnapshot { PromptTokens = 1, Candidates = candidates, PrefixKey = 7 });
+        candidates[wanted].InFlight = 10;
+        Assert.NotEqual(wanted, PolicyCatalog.Find("consistent-hash")!.Choose(new RoutingSnapshot { PromptTokens = 1, Candidates = candidates, PrefixKey = 7 }));
+    }
+
+    private static int Choose(string policy, Candidate[] candidates, double tokens, ulong draw = 1) =>
+        PolicyCatalog.Find(policy)!.Choose(new RoutingSnapshot { PromptTokens = tokens, Candidates = candidates, Draw = draw });
+
+    private static Candidate Idle(int worker) => new() { Worker = worker, PrefillRate = 10_000, FetchRate = 100_000, Warmth = 1 };
+
+    private static Candidate Any(Random random, int worker) => Idle(worker) with
+    {
+        CachedTokens = random.Next(10_000), InFlight = random.Next(100), PendingTokens = random.Next(100_000), KvUsedRatio = random.NextDouble(), Warmth = random.NextDouble(),
+    };
+}
