@@ -160,7 +160,7 @@ internal sealed class StepLoop : IDisposable
     private void Publish()
     {
         Volatile.Write(ref _waitingNow, _scheduler.Waiting);
-        Volatile.Write(ref _runningNow, _scheduler.Running.Count);
+        Volatile.Write(ref _runningNow, _scheduler.Running.Length);
         Volatile.Write(ref _blocksUsedNow, _pool.Capacity - _pool.Free);
         Volatile.Write(ref _blocksIdleNow, _pool.Idle);
         Volatile.Write(ref _preemptionsNow, _scheduler.Preemptions);

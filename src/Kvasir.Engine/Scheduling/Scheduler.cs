@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Kvasir.Engine.KvCache;
 using Kvasir.Engine.Model;
 
@@ -25,7 +26,7 @@ internal sealed class Scheduler
     }
 
     /// <summary>Admitted sequences, oldest first.</summary>
-    public IReadOnlyList<Sequence> Running => _running;
+    public ReadOnlySpan<Sequence> Running => CollectionsMarshal.AsSpan(_running);
 
     public int Waiting => _waiting.Count;
 

@@ -21,6 +21,9 @@ internal sealed record PlannedRequest(int Arrival, int Start, int Prompt, int To
         CsCheck.Gen.Select(CsCheck.Gen.Int[0, 30], CsCheck.Gen.Int[0, 5], CsCheck.Gen.Int[1, 70], CsCheck.Gen.Int[0, 60], CsCheck.Gen.Int[0, 120], CsCheck.Gen.Int[0, 7], CsCheck.Gen.ULong[0, 3],
             (arrival, start, prompt, tokens, leaves, kind, seed) => new PlannedRequest(arrival, start, prompt, tokens, leaves, kind, seed));
 
+    /// <summary>Some requests, the same everywhere.</summary>
+    public static PlannedRequest[] Of(uint number, int count) => Gen.Array[count].Generate(new PCG(number, 1), null, out _);
+
     public bool Stays => Leaves > 50;
 
     /// <summary>Texts agree for 0, 21, 42 … tokens, and then part.</summary>
