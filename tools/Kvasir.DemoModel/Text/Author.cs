@@ -17,7 +17,7 @@ internal static class Author
     /// <summary>A conversation for training: no held-out numbers, no held-out wording.</summary>
     public static Conversation Write(Random random)
     {
-        int length = random.Next(10) switch { < 6 => 1, < 9 => 2, _ => 3 };
+        int length = random.Next(20) switch { < 10 => 1, < 15 => 2, < 18 => 3, _ => random.Next(4, 9) };
         var exchanges = new List<Exchange>();
         while (exchanges.Count < length)
         {
