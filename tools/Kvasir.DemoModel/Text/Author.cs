@@ -28,11 +28,13 @@ internal static class Author
         return new(random.Next(4) == 0 ? random.Pick(Systems) : null, exchanges);
     }
 
-    /// <summary>A conversation that training never sees: new numbers, new wordings, or both.</summary>
+    /// <summary>A conversation that training never sees: new numbers, new wordings, or both; now and then with a follow-up.</summary>
     public static Conversation WriteHeldOut(Random random)
     {
+        string? system = random.Next(4) == 0 ? random.Pick(Systems) : null;
         Exchange first = DrawHeldOut(random);
-        return new(random.Next(4) == 0 ? random.Pick(Systems) : null, [Type(random, first)]);
+        bool follow = first.FollowUp is not null && random.Next(6) == 0;
+        return new(system, follow ? [Type(random, first), Type(random, first.FollowUp!(random))] : [Type(random, first)]);
     }
 
     /// <summary>A held-out exchange of the mixture that training has.</summary>

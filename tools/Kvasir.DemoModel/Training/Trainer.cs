@@ -17,6 +17,9 @@ internal sealed class Trainer(string folder, int steps, int seed, TextWriter log
 
     public const string SnapshotName = "training.bin";
 
+    /// <summary>Seed of the weights, of the text and of the text that the vocabulary is learned from.</summary>
+    public const int Seed = 1;
+
     public static BytePairVocabulary Vocabulary(int seed)
     {
         var random = new Random(seed);
