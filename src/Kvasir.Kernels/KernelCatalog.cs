@@ -44,7 +44,8 @@ public static class KernelCatalog
 
     private static (Func<MatrixKernels>, KernelStrategy)[] Build() =>
     [
-        GeneratedRow(),
+        Generated512Row(),
+        Generated256Row(),
         Row<AvxVnniDot>(AvxVnni.IsSupported, "256-bit VNNI: four int8 products per lane and instruction"),
         Row<Avx512Dot>(Avx512BW.IsSupported, "512-bit int8 products in two instructions"),
         Row<Avx2Dot>(Avx2.IsSupported && Fma.IsSupported, "256-bit int8 products in two instructions"),
@@ -53,12 +54,20 @@ public static class KernelCatalog
         Row<ScalarDot>(true, "the definition; runs everywhere"),
     ];
 
-    private static (Func<MatrixKernels>, KernelStrategy) GeneratedRow()
+    private static (Func<MatrixKernels>, KernelStrategy) Generated512Row()
     {
-        var obstacle = GeneratedKernels.Obstacle();
-        var bfloat16 = obstacle is null && GeneratedKernels.DetectBFloat16();
+        var obstacle = Generated512.Obstacle();
+        var bfloat16 = obstacle is null && Generated512.DetectBFloat16();
         var reason = $"machine code made at start: 512-bit VNNI, F16 conversion{(bfloat16 ? ", BF16 products" : "")}";
-        return (() => new GeneratedKernels(bfloat16), new KernelStrategy(GeneratedKernels.StrategyName, obstacle is null, obstacle ?? reason));
+        return (() => new Generated512(bfloat16), new KernelStrategy(Generated512.StrategyName, obstacle is null, obstacle ?? reason));
+    }
+
+    private static (Func<MatrixKernels>, KernelStrategy) Generated256Row()
+    {
+        var obstacle = Generated256.Obstacle();
+        var products = Generated256.Detect();
+        var reason = $"machine code made at start: 256-bit {(products == ByteProducts.Pairs ? "int8 products in pairs" : "VNNI")}, F16 conversion";
+        return (() => new Generated256(products), new KernelStrategy(Generated256.StrategyName, obstacle is null, obstacle ?? reason));
     }
 
     private static (Func<MatrixKernels>, KernelStrategy) Row<TDot>(bool available, string reason) where TDot : struct, IBlockDot =>

@@ -11,20 +11,9 @@ namespace Kvasir.Kernels.Generated;
 /// </summary>
 internal abstract class KernelFrame(int tokens)
 {
-    public const int MaxTokens = 12;
-
-    /// <summary>Up to this many tokens, memory is the limit and weights are prefetched.</summary>
-    protected const int FewTokens = 8;
-
     // One line to the first-level cache soon, one to the second-level much earlier: either alone leaves a quarter of
     // the bandwidth unused (Zen 4), for a core's window holds too few loads between the dot products.
     private const int NearBytes = 2048, FarBytes = 6144;
-
-    protected static readonly AssemblerRegisterZMM[] Z =
-    [
-        zmm0, zmm1, zmm2, zmm3, zmm4, zmm5, zmm6, zmm7, zmm8, zmm9, zmm10, zmm11, zmm12, zmm13, zmm14, zmm15,
-        zmm16, zmm17, zmm18, zmm19, zmm20, zmm21, zmm22, zmm23, zmm24, zmm25, zmm26, zmm27, zmm28, zmm29, zmm30, zmm31,
-    ];
 
     private static readonly AssemblerRegister64[] TokenBase = [rax, rcx, rdx, rbx];
     private static readonly AssemblerRegister64[] Saved = [rbx, rbp, rsi, rdi, r12, r13, r14, r15];
@@ -37,6 +26,7 @@ internal abstract class KernelFrame(int tokens)
     public byte[] Assemble()
     {
         Prologue();
+        Enter();
         Constants();
         var group = Code.CreateLabel();
         Code.Label(ref group);
@@ -45,13 +35,20 @@ internal abstract class KernelFrame(int tokens)
         Code.add(r14, __qword_ptr[r15 + 80]);
         Code.dec(r13);
         Code.jne(group);
+        Leave();
         Epilogue();
         using var stream = new MemoryStream();
         Code.Assemble(new StreamCodeWriter(stream), 0);
         return stream.ToArray();
     }
 
-    /// <summary>Loads constant registers, once per call.</summary>
+    /// <summary>Sets up what every kernel of this width needs; rsp may move until <see cref="Leave"/>.</summary>
+    protected abstract void Enter();
+
+    /// <summary>Undoes <see cref="Enter"/>.</summary>
+    protected abstract void Leave();
+
+    /// <summary>Loads constants, once per call.</summary>
     protected abstract void Constants();
 
     /// <summary>Computes one group (or pair of groups) and stores it.</summary>
@@ -64,9 +61,6 @@ internal abstract class KernelFrame(int tokens)
         1 => TokenBase[token / 3] + rsi + offset,
         _ => TokenBase[token / 3] + rsi * 2 + offset,
     };
-
-    /// <summary>The 32 bits there, in every lane.</summary>
-    protected static AssemblerMemoryOperand X(int token, int offset) => __dword_bcst[Address(token, offset)];
 
     /// <summary>Points the token registers at the first step.</summary>
     protected void RewindTokens()
@@ -89,24 +83,6 @@ internal abstract class KernelFrame(int tokens)
         Code.prefetcht1(__byte_ptr[at + FarBytes]);
     }
 
-    protected void Broadcast(AssemblerRegisterZMM register, uint value)
-    {
-        Code.mov(eax, value);
-        Code.vpbroadcastd(register, eax);
-    }
-
-    /// <summary>Stores one register per token, masked to the rows that exist. Leaves rax and rcx changed.</summary>
-    protected void Store(AssemblerRegister64 output, int firstRegister)
-    {
-        Code.mov(rax, output);
-        Code.mov(rcx, __qword_ptr[r15 + 48]);
-        for (var t = 0; t < Tokens; t++)
-        {
-            Code.vmovups(__zmmword_ptr[rax].k1, Z[firstRegister + t]);
-            if (t + 1 < Tokens) Code.add(rax, rcx);
-        }
-    }
-
     private void Prologue()
     {
         foreach (var register in Saved) Code.push(register);
@@ -126,7 +102,6 @@ internal abstract class KernelFrame(int tokens)
         Code.mov(r13, __qword_ptr[r15 + 64]);
         Code.mov(r14, __qword_ptr[r15 + 40]);
         Code.mov(rsi, __qword_ptr[r15 + 32]);
-        Code.kmovw(k1, __word_ptr[r15 + 72]);
     }
 
     private void Epilogue()

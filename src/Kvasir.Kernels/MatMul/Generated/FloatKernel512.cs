@@ -8,7 +8,7 @@ namespace Kvasir.Kernels.Generated;
 /// fused multiply-add, BF16 by vdpbf16ps on pairs of columns. zmm0…11 sums of the first group, 12…23 of the second,
 /// 24 and 25 weights, 26…29 activations. rdi and rbp the groups' weights.
 /// </summary>
-internal sealed class FloatKernel(WeightFormat format, int tokens, int groups, bool accumulate) : KernelFrame(tokens)
+internal sealed class FloatKernel512(WeightFormat format, int tokens, int groups, bool accumulate) : Frame512(tokens)
 {
     private const int Unroll = 4;
     private int _next;
