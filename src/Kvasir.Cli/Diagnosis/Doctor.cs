@@ -47,11 +47,11 @@ internal sealed class Doctor(SystemTree tree)
             var chosen = usable.Single(strategy => strategy.Name == name);
             var text = $"{name} ({chosen.Reason})";
             if (name != usable[0].Name) return new Finding("kernels", Verdict.Improvable, $"{text}, because {KernelCatalog.Variable} says so", $"Unset {KernelCatalog.Variable} to use {usable[0].Name}.");
-            var best = KernelCatalog.Strategies[0];
+            var forbidden = KernelCatalog.Strategies.TakeWhile(strategy => strategy.Name != name).FirstOrDefault(strategy => strategy.Reason.Contains("system", StringComparison.Ordinal));
             return usable.Length == 1
                 ? new Finding("kernels", Verdict.Improvable, text, "Run on a processor with AVX2 or NEON, and look whether DOTNET_EnableAVX2 or DOTNET_EnableHWIntrinsic is set to 0: this is many times slower.")
-                : !best.IsAvailable && best.Reason.Contains("system", StringComparison.Ordinal)
-                    ? new Finding("kernels", Verdict.Improvable, $"{text}; {best.Name} would be faster, but {best.Reason}", "Allow it: SELinux has execmem for that, systemd MemoryDenyWriteExecute=no.")
+                : forbidden is not null
+                    ? new Finding("kernels", Verdict.Improvable, $"{text}; {forbidden.Name} would be faster, but {forbidden.Reason}", "Allow it: SELinux has execmem for that, systemd MemoryDenyWriteExecute=no.")
                     : new Finding("kernels", Verdict.Good, text);
         }
         catch (PlatformNotSupportedException error)
