@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Kvasir.Checkpoints;
 using Kvasir.Engine.KvCache;
+using Kvasir.Engine.KvCache.Tiers;
 using Kvasir.Engine.Model;
 using Kvasir.Engine.Sampling;
 using Kvasir.Kernels;
@@ -13,15 +14,21 @@ namespace Kvasir.Engine;
 /// </summary>
 public sealed record EngineMemoryPlan
 {
-    internal const string WeightsLine = "weights", ActivationsLine = "activations", SamplerLine = "sampling", KvLine = "kv/device", IndexLine = "kv/index";
+    internal const string WeightsLine = "weights", ActivationsLine = "activations", SamplerLine = "sampling", KvLine = "kv/device", IndexLine = "kv/index", HostLine = "kv/host", DiskLine = "kv/disk-buffers";
 
     /// <summary>Rows of logits computed at a time.</summary>
     internal const int LogitRows = 32;
+
+    private const int MostTierBlocks = int.MaxValue / BlockTable.BlockTokens;
 
     /// <summary>Lines of the ledger.</summary>
     public required ImmutableArray<LedgerLine> Lines { get; init; }
     /// <summary>Blocks of 16 tokens in the KV cache.</summary>
     public required int KvBlocks { get; init; }
+    /// <summary>Blocks that the KV tier in main memory holds.</summary>
+    public required int HostBlocks { get; init; }
+    /// <summary>Blocks that the KV tier on disk holds.</summary>
+    public required int DiskBlocks { get; init; }
     /// <summary>Bytes that one token's keys and values take in all layers.</summary>
     public required long KvBytesPerToken { get; init; }
     /// <summary>Most tokens of one sequence.</summary>
@@ -31,6 +38,9 @@ public sealed record EngineMemoryPlan
 
     /// <summary>Sum of all lines.</summary>
     public long TotalBytes => Lines.Sum(line => line.Bytes);
+
+    /// <summary>Bytes of a line, 0 when there is none.</summary>
+    internal long Bytes(string name) => Lines.FirstOrDefault(line => line.Name == name).Bytes;
 
     /// <summary>Plans an engine.</summary>
     /// <param name="spec">The model.</param>
@@ -47,22 +57,33 @@ public sealed record EngineMemoryPlan
         var weights = options.Mapped ? 0 : WeightLoader.ArenaBytes(tensors);
         var activations = DecoderBuffers.Bytes(spec, stepTokens, LogitRows) + RopeTables.Bytes(spec, stepTokens);
         var sampler = Sampler.Bytes(spec.VocabularySize);
-        var blockBytes = spec.Layers.Sum(layer => BlockBytes((AttentionSpec)layer.Mixer, options.KvFormat));
+        var blockBytes = KvMemory.Layouts(spec, options.KvFormat).Sum(layout => layout.BlockBytes);
+        var (hostBlocks, diskBlocks) = TierBlocks(options, blockBytes);
+        var (host, disk) = (hostBlocks * blockBytes, diskBlocks > 0 ? (DiskTier.Buffers + 1) * blockBytes : 0);
+        var tierIndex = ((hostBlocks + diskBlocks) * TierSlots.BytesPerSlot) + (diskBlocks * DiskPages.MemoryPerPage(options.KvDisk?.Key is not null));
         var context = options.ContextTokens ?? spec.ContextLength;
         // The index grows with the blocks, so both come out of what is left together.
         var index = PrefixCache.BytesPerBlock(options.Eviction);
-        var left = budgetBytes - weights - activations - sampler;
+        var rest = weights + activations + sampler + host + disk + tierIndex;
+        var left = budgetBytes - rest;
         var wanted = options.KvTokens is { } tokens ? BlockTable.BlocksFor(tokens) : (long)options.MaxSequences * BlockTable.BlocksFor(context);
         var affordable = Math.Max(0, left) / (blockBytes + index);
         var least = options.KvTokens is not null ? wanted : Math.Min(wanted, BlockTable.BlocksFor(Math.Min(context, 512)));
         if (affordable < least)
-            throw new MemoryBudgetException("The engine", weights + activations + sampler + least * (blockBytes + index), budgetBytes,
-                $"Weights take {new ByteSize(weights)}, activations {new ByteSize(activations)}, the KV cache {new ByteSize(least * blockBytes)} for {least * BlockTable.BlockTokens} tokens. "
+            throw new MemoryBudgetException("The engine", rest + least * (blockBytes + index), budgetBytes,
+                $"Weights take {new ByteSize(weights)}, activations {new ByteSize(activations)}, the KV cache {new ByteSize(least * blockBytes)} for {least * BlockTable.BlockTokens} tokens"
+                + (host + disk > 0 ? $", its tiers {new ByteSize(host + disk + tierIndex)}. " : ". ")
                 + "Raise --memory, take a smaller quantization, or lower --context, --max-seqs or --chunk.");
         var blocks = (int)Math.Min(Math.Min(wanted, affordable), int.MaxValue / BlockTable.BlockTokens);
         return new EngineMemoryPlan
         {
-            Lines = [new(ActivationsLine, activations), new(KvLine, blocks * blockBytes), new(IndexLine, blocks * index), new(SamplerLine, sampler), .. weights > 0 ? [new LedgerLine(WeightsLine, weights)] : ImmutableArray<LedgerLine>.Empty],
+            Lines = [.. new LedgerLine[]
+            {
+                new(ActivationsLine, activations), new(KvLine, blocks * blockBytes), new(DiskLine, disk), new(HostLine, host),
+                new(IndexLine, (blocks * index) + tierIndex), new(SamplerLine, sampler), new(WeightsLine, weights),
+            }.Where(line => line.Bytes > 0)],
+            HostBlocks = (int)hostBlocks,
+            DiskBlocks = (int)diskBlocks,
             KvBlocks = blocks,
             KvBytesPerToken = blockBytes / BlockTable.BlockTokens,
             ContextTokens = (int)Math.Min(context, (long)blocks * BlockTable.BlockTokens),
@@ -70,13 +91,15 @@ public sealed record EngineMemoryPlan
         };
     }
 
-    internal static KvLayout Layout(AttentionSpec attention, KvFormat format) =>
-        new(attention.KeyValueHeads, attention.HeadSize, attention.ValueHeadSize, format);
-
-    private static long BlockBytes(AttentionSpec attention, KvFormat format)
+    private static (long Host, long Disk) TierBlocks(EngineOptions options, long blockBytes)
     {
-        var layout = Layout(attention, format);
-        return layout.KeyBlockBytes + layout.ValueBlockBytes;
+        var host = options.KvHostBytes / blockBytes;
+        var disk = (options.KvDisk?.Bytes ?? 0) / DiskPages.BytesPerPage((int)blockBytes);
+        if (host == 0 && options.KvHostBytes > 0)
+            throw new ArgumentException($"The KV tier in main memory has {new ByteSize(options.KvHostBytes)}, but one block of this model takes {new ByteSize(blockBytes)}. Raise --kv-host.", nameof(options));
+        if (disk == 0 && options.KvDisk is { } asked)
+            throw new ArgumentException($"The KV tier on disk has {new ByteSize(asked.Bytes)}, but one block of this model takes {new ByteSize(DiskPages.BytesPerPage((int)blockBytes))}. Raise --kv-disk.", nameof(options));
+        return (Math.Min(host, MostTierBlocks), Math.Min(disk, MostTierBlocks));
     }
 
     private static void RequireRunnable(ModelSpec spec)

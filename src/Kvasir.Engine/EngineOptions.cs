@@ -18,6 +18,12 @@ public sealed record EngineOptions
     public bool PrefixCache { get; init; } = true;
     /// <summary>Which kept blocks give way first.</summary>
     public EvictionKind Eviction { get; init; } = EvictionKind.Arc;
+    /// <summary>Bytes of main memory for blocks that give way on the device; 0 for none.</summary>
+    public long KvHostBytes { get; init; }
+    /// <summary>Disk for blocks that requests have left; null for none.</summary>
+    public KvDiskOptions? KvDisk { get; init; }
+    /// <summary>Told what an operator should know and no request can: a tier that ended.</summary>
+    public Action<string> Warn { get; init; } = static _ => { };
     /// <summary>Sequences that run at once.</summary>
     public int MaxSequences { get; init; } = 16;
     /// <summary>Requests that may wait; one more is refused.</summary>
@@ -36,6 +42,10 @@ public sealed record EngineOptions
         MemoryBytes is <= 0 ? $"The memory bound is {MemoryBytes} bytes, but must be positive."
         : ContextTokens is < 16 ? $"The context is {ContextTokens} tokens, but must be at least 16."
         : KvTokens is < 16 ? $"The KV cache is {KvTokens} tokens, but must be at least 16."
+        : KvHostBytes < 0 ? $"The KV tier in main memory is {KvHostBytes} bytes, but cannot be negative."
+        : KvDisk is { Bytes: <= 0 } ? $"The KV tier on disk is {KvDisk.Bytes} bytes, but must be positive."
+        : KvDisk is { Key.Length: not 32 } ? $"The key of the KV tier on disk has {KvDisk.Key.Length} bytes, but must have 32."
+        : !PrefixCache && (KvHostBytes > 0 || KvDisk is not null) ? "KV tiers keep what the prefix cache shares; they need it on."
         : MaxSequences is < 1 or > 4096 ? $"The number of sequences is {MaxSequences}, but must be between 1 and 4096."
         : MaxQueue < 0 ? $"The queue is {MaxQueue} requests, but cannot be negative."
         : ChunkTokens is < 16 or > 16384 ? $"The chunk is {ChunkTokens} tokens, but must be between 16 and 16384."
@@ -43,3 +53,9 @@ public sealed record EngineOptions
         : Threads is < 1 or > 1024 ? $"The number of threads is {Threads}, but must be between 1 and 1024."
         : null;
 }
+
+/// <summary>A KV tier on disk.</summary>
+/// <param name="Folder">Where; each model gets a folder of its own in it.</param>
+/// <param name="Bytes">Most bytes of its files.</param>
+/// <param name="Key">32 bytes that seal what is written (AES-256-GCM), or null.</param>
+public sealed record KvDiskOptions(string Folder, long Bytes, byte[]? Key = null);

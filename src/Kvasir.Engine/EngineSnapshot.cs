@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Kvasir.Engine.KvCache.Tiers;
 
 namespace Kvasir.Engine;
 
@@ -31,6 +32,8 @@ public sealed record EngineSnapshot
     public required double StepSeconds { get; init; }
     /// <summary>Sequences that gave way to others since the start.</summary>
     public required long Preemptions { get; init; }
+    /// <summary>The KV tiers below the device, from the fastest.</summary>
+    public required ImmutableArray<KvTierState> KvTiers { get; init; }
     /// <summary>The ledger's lines.</summary>
     public required ImmutableArray<LedgerLine> Ledger { get; init; }
     /// <summary>What the ledger may hold.</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Kvasir.Checkpoints;
 using Kvasir.Engine.KvCache;
+using Kvasir.Engine.KvCache.Tiers;
 using Kvasir.Engine.Model;
 using Kvasir.Engine.Sampling;
 using Kvasir.Engine.Scheduling;
@@ -48,6 +49,7 @@ public sealed class LlmEngine : IAsyncDisposable
     /// <param name="progress">Told how far loading is.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="MemoryBudgetException">It does not fit.</exception>
+    /// <exception cref="KvTierException">The KV tier's folder cannot be used.</exception>
     /// <exception cref="CheckpointException">The engine cannot run such a model.</exception>
     public static LlmEngine Create(Checkpoint checkpoint, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, TimeProvider? time = null)
     {
@@ -75,12 +77,14 @@ public sealed class LlmEngine : IAsyncDisposable
             foreach (var line in plan.Lines) Own(ledger.Reserve(line.Name, line.Bytes));
             var team = Own(new WorkerTeam(options.Threads ?? Environment.ProcessorCount));
             var weights = Own(WeightLoader.Load(checkpoint, team, options.Mapped, progress));
-            var pools = Pools(spec, plan, options.KvFormat, Own(new NativeBuffer(plan.Lines.Single(line => line.Name == EngineMemoryPlan.KvLine).Bytes)));
+            var memory = new KvMemory(KvMemory.Layouts(spec, options.KvFormat), plan.KvBlocks, Own(new NativeBuffer(plan.Bytes(EngineMemoryPlan.KvLine))));
             var buffers = new DecoderBuffers(spec, plan.StepTokens, EngineMemoryPlan.LogitRows);
-            var decoder = Own(new Decoder(spec, weights, pools, team, buffers, plan.ContextTokens));
+            var decoder = Own(new Decoder(spec, weights, memory.Layers, team, buffers, plan.ContextTokens));
+            StepLoop? loop = null;
+            var tiers = KvTierFiles.Open(checkpoint, plan, options, memory, owned.Push, () => loop?.Wake());
             var blocks = new BlockPool(plan.KvBlocks, EvictionPolicies.Create(options.Eviction, plan.KvBlocks));
-            var cache = new PrefixCache(blocks, (from, to) => Copy(pools, from, to));
-            var loop = new StepLoop(decoder, new Scheduler(cache, options), new Sampler(spec.VocabularySize), blocks, plan, time);
+            var cache = new PrefixCache(blocks, memory.Copy, tiers);
+            loop = new StepLoop(decoder, new Scheduler(cache, options), new Sampler(spec.VocabularySize), blocks, tiers, plan, time);
             return new LlmEngine(spec, options, plan, ledger, loop, blocks, time, [.. owned]);
         }
         catch
@@ -123,26 +127,9 @@ public sealed class LlmEngine : IAsyncDisposable
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         await _loop.StopAsync().ConfigureAwait(false);
-        _loop.Dispose();
+        // What was reserved last goes first; the tiers' threads wake the loop until then.
         foreach (var item in _owned) item.Dispose();
-    }
-
-    private static KvPool[] Pools(ModelSpec spec, EngineMemoryPlan plan, KvFormat format, NativeBuffer memory)
-    {
-        var offset = 0L;
-        return [.. spec.Layers.Select(layer =>
-        {
-            var layout = EngineMemoryPlan.Layout((AttentionSpec)layer.Mixer, format);
-            var (keyBytes, valueBytes) = (plan.KvBlocks * layout.KeyBlockBytes, plan.KvBlocks * layout.ValueBlockBytes);
-            var pool = new KvPool(layout, plan.KvBlocks, memory.Slice(offset, keyBytes), memory.Slice(offset + keyBytes, valueBytes));
-            offset += keyBytes + valueBytes;
-            return pool;
-        })];
-    }
-
-    private static void Copy(KvPool[] pools, int from, int to)
-    {
-        foreach (var pool in pools) pool.Copy(from, to);
+        _loop.Dispose();
     }
 
     private static UInt128 Root(GenerationRequest request) =>

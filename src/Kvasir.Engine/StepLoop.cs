@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Kvasir.Engine.KvCache;
+using Kvasir.Engine.KvCache.Tiers;
 using Kvasir.Engine.Model;
 using Kvasir.Engine.Sampling;
 using Kvasir.Engine.Scheduling;
@@ -13,6 +14,8 @@ namespace Kvasir.Engine;
 /// </summary>
 internal sealed class StepLoop : IDisposable
 {
+    private static readonly TimeSpan LongestSave = TimeSpan.FromSeconds(20);
+
     private readonly Lock _inboxLock = new();
     private readonly List<Sequence> _arrived = [];
     private readonly List<GenerationStream> _left = [];
@@ -23,6 +26,7 @@ internal sealed class StepLoop : IDisposable
     private readonly Scheduler _scheduler;
     private readonly Sampler _sampler;
     private readonly BlockPool _pool;
+    private readonly KvTiers? _tiers;
     private readonly Step _step;
     private readonly TimeProvider _time;
     private readonly List<Sequence> _finished = [];
@@ -33,9 +37,9 @@ internal sealed class StepLoop : IDisposable
     private int _waitingNow, _runningNow, _blocksUsedNow, _blocksIdleNow;
     private long _preemptionsNow, _evictionsNow, _prefixQueriesNow, _prefixHitsNow;
 
-    public StepLoop(Decoder decoder, Scheduler scheduler, Sampler sampler, BlockPool pool, EngineMemoryPlan plan, TimeProvider time)
+    public StepLoop(Decoder decoder, Scheduler scheduler, Sampler sampler, BlockPool pool, KvTiers? tiers, EngineMemoryPlan plan, TimeProvider time)
     {
-        (_decoder, _scheduler, _sampler, _pool, _time) = (decoder, scheduler, sampler, pool, time);
+        (_decoder, _scheduler, _sampler, _pool, _tiers, _time) = (decoder, scheduler, sampler, pool, tiers, time);
         _step = new Step(plan.StepTokens);
         _thread = new Thread(Work) { IsBackground = true, Name = "kvasir-engine" };
     }
@@ -66,6 +70,9 @@ internal sealed class StepLoop : IDisposable
             _wake.Set();
         }
     }
+
+    /// <summary>Makes the engine's thread look around; for any thread.</summary>
+    public void Wake() => _wake.Set();
 
     public Task DrainAsync()
     {
@@ -111,6 +118,7 @@ internal sealed class StepLoop : IDisposable
             Steps = Volatile.Read(ref _steps),
             StepSeconds = (double)Volatile.Read(ref _stepTicks) / _time.TimestampFrequency,
             Preemptions = Volatile.Read(ref _preemptionsNow),
+            KvTiers = [.. _tiers?.States ?? []],
             Ledger = ledger.Lines(),
             BudgetBytes = ledger.BudgetBytes,
         };
@@ -126,6 +134,7 @@ internal sealed class StepLoop : IDisposable
         finally
         {
             FailAll(new RequestException(RefusalKind.Closing, "The engine was shut down before the request was done."));
+            SaveAll();
             Publish();
             _idleForever.TrySetResult();
             _stopped.TrySetResult();
@@ -137,6 +146,7 @@ internal sealed class StepLoop : IDisposable
     {
         if (!TakeIn()) return false;
         if (_scheduler.HasWork) RunStep();
+        _scheduler.Save();
         lock (_inboxLock) Publish();
         return true;
     }
@@ -169,6 +179,13 @@ internal sealed class StepLoop : IDisposable
         Volatile.Write(ref _prefixHitsNow, _scheduler.PrefixHits);
     }
 
+    /// <summary>What requests left goes to the tiers before the engine ends, within a bound.</summary>
+    private void SaveAll()
+    {
+        var started = _time.GetTimestamp();
+        while (_scheduler.Save() && _time.GetElapsedTime(started) < LongestSave) _wake.WaitOne(TimeSpan.FromMilliseconds(100));
+    }
+
     private void RunStep()
     {
         var started = _time.GetTimestamp();
@@ -180,7 +197,9 @@ internal sealed class StepLoop : IDisposable
                 return;
             }
             if (_step.Count == 0) return;
+            var computes = _time.GetTimestamp();
             _decoder.Run(_step);
+            _scheduler.TimeStep(_step.Count, _time.GetElapsedTime(computes));
             TakeResults(started);
         }
         catch (Exception error) when (error is not OutOfMemoryException)

@@ -40,6 +40,9 @@ internal sealed class BlockIndex
     /// <summary>Tokens that a block holds, 0 when it is not listed.</summary>
     public int CountOf(int block) => _count[block];
 
+    /// <summary>Name of what a listed block follows.</summary>
+    public UInt128 ParentOf(int block) => _parent[block];
+
     /// <summary>The full block with these tokens after this parent.</summary>
     public bool TryFind(UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens, out int block) =>
         _byName.TryGetValue(name, out block) && _parent[block] == parent && tokens.SequenceEqual(Tokens(block));
@@ -95,5 +98,6 @@ internal sealed class BlockIndex
         (_name[block], _count[block]) = (0, 0);
     }
 
-    private ReadOnlySpan<int> Tokens(int block) => _tokens.AsSpan(block * BlockTokens, _count[block]);
+    /// <summary>The tokens that a block holds.</summary>
+    public ReadOnlySpan<int> Tokens(int block) => _tokens.AsSpan(block * BlockTokens, _count[block]);
 }

@@ -32,6 +32,9 @@ public sealed class BlockTable
     /// <summary>Blocks, from the first, that are in the index under their names.</summary>
     internal int Listed { get; set; }
 
+    /// <summary>Blocks, from the first, that are shared or shall be loaded from a tier.</summary>
+    internal int Loadable { get; set; }
+
     /// <summary>Names announced as being computed: [from, to) of the sequence's blocks.</summary>
     internal (int From, int To) Announced { get; set; }
 
@@ -61,7 +64,7 @@ public sealed class BlockTable
     public void Clear()
     {
         for (; Count > 0; Count--) _pool.Return(_blocks[Count - 1], Count <= Listed ? _names[Count - 1] : default);
-        Listed = 0;
+        (Listed, Loadable) = (0, 0);
     }
 
     /// <summary>The name of a block that the sequence's <paramref name="tokens"/> fill.</summary>

@@ -1,3 +1,5 @@
+using Kvasir.Engine.KvCache.Tiers;
+
 namespace Kvasir.Engine.KvCache;
 
 /// <summary>What became of a sequence that asked for its blocks.</summary>
@@ -23,13 +25,18 @@ internal sealed class PrefixCache
     private readonly BlockIndex _index;
     private readonly Action<int, int> _copy;
     private readonly Dictionary<UInt128, BlockTable> _announced = [];
+    private readonly KvTiers? _tiers;
+    private readonly Queue<int> _released = new();
+    private readonly bool[] _isReleased;
 
     /// <param name="pool">The blocks.</param>
     /// <param name="copy">Copies the contents of a block (first) to another (second), in all layers, before it returns.</param>
-    public PrefixCache(BlockPool pool, Action<int, int> copy)
+    /// <param name="tiers">Where blocks go that find no place here; null for nowhere.</param>
+    public PrefixCache(BlockPool pool, Action<int, int> copy, KvTiers? tiers = null)
     {
-        (_pool, _copy, _index) = (pool, copy, new BlockIndex(pool.Capacity));
-        pool.Evicting = block => _index.Remove(block);
+        (_pool, _copy, _index, _tiers) = (pool, copy, new BlockIndex(pool.Capacity), tiers);
+        _isReleased = new bool[tiers is null ? 0 : pool.Capacity];
+        pool.Evicting = Evict;
     }
 
     /// <summary>Bytes per block that pool, index and eviction policy take beside the keys and values.</summary>
@@ -52,7 +59,8 @@ internal sealed class PrefixCache
         for (var i = 0; i < shared; i++) Share(table, tokens, i);
         table.Listed = shared;
         cached = shared * BlockTokens;
-        var (source, start) = reuse ? Start(table, tokens, shared) : (-1, 0);
+        table.Loadable = shared + (reuse ? Below(table, tokens, shared) : 0);
+        var (source, start) = reuse && table.Loadable == shared ? Start(table, tokens, shared) : (-1, 0);
         if (start > 0 && _pool.IsFree(source) && room == 0) start = 0;
         if (start > 0) _pool.Share(source);
         if (!table.TryGrow(tokens.Length + reserve)) throw new InvalidOperationException("The pool broke its word about free blocks.");
@@ -64,6 +72,39 @@ internal sealed class PrefixCache
         }
         Announce(table, tokens);
         return Placement.Placed;
+    }
+
+    /// <summary>Loads the next of a sequence's blocks that a tier holds.</summary>
+    /// <returns>False when it is gone or damaged: the sequence computes the rest.</returns>
+    public bool Load(BlockTable table, ReadOnlySpan<int> tokens)
+    {
+        var i = table.Listed;
+        if (_tiers!.TryLoad(table.Name(i, tokens), table.Parent(i), tokens.Slice(i * BlockTokens, BlockTokens), table.Blocks[i]))
+        {
+            List(table, tokens[..((i + 1) * BlockTokens)]);
+            return true;
+        }
+        table.Loadable = i;
+        return false;
+    }
+
+    /// <summary>Tells how long a prompt's token takes to compute.</summary>
+    public void TimePrompt(double secondsPerToken)
+    {
+        if (_tiers is null) return;
+        var before = _tiers.ComputeSecondsPerToken;
+        _tiers.ComputeSecondsPerToken = before == 0 ? secondsPerToken : before + (0.1 * (secondsPerToken - before));
+    }
+
+    /// <summary>Between steps: hands blocks that requests have left to the tiers, as many as those take now.</summary>
+    /// <returns>Whether there is more to hand over, or some is on its way.</returns>
+    public bool Save()
+    {
+        if (_tiers is null) return false;
+        _tiers.Collect();
+        while (_released.Count > 0 && _tiers.HasRoomForReleased) SaveOne(_released.Dequeue());
+        if (!_tiers.TakesReleased) _released.Clear();
+        return _released.Count > 0 || _tiers.IsWriting;
     }
 
     /// <summary>Lists the blocks that the sequence's computed tokens have filled; one that exists already takes the place of its like.</summary>
@@ -104,6 +145,7 @@ internal sealed class PrefixCache
         }
         for (var i = table.Announced.From; i < table.Announced.To; i++) Withdraw(table, table.Parent(i + 1));
         table.Announced = default;
+        if (_tiers is { TakesReleased: true }) NoteReleased(table);
         table.Clear();
     }
 
@@ -118,7 +160,46 @@ internal sealed class PrefixCache
             Drop(block);
             emptied++;
         }
+        _tiers?.Clear();
         return emptied;
+    }
+
+    private void Evict(int block)
+    {
+        if (_tiers is not null && _index.CountOf(block) == BlockTokens)
+        {
+            if (_isReleased[block] && _tiers.HasRoomForReleased) SaveOne(block);
+            _tiers.StoreEvicted(block, _index.NameOf(block), _index.ParentOf(block), _index.Tokens(block));
+        }
+        _index.Remove(block);
+    }
+
+    private void NoteReleased(BlockTable table)
+    {
+        for (var i = 0; i < table.Listed; i++)
+        {
+            var block = table.Blocks[i];
+            if (_isReleased[block] || _index.CountOf(block) < BlockTokens) continue;
+            _isReleased[block] = true;
+            _released.Enqueue(block);
+        }
+    }
+
+    private void SaveOne(int block)
+    {
+        // It may hold something else by now, which is as good, or nothing.
+        _isReleased[block] = false;
+        if (_index.CountOf(block) == BlockTokens) _tiers!.StoreReleased(block, _index.NameOf(block), _index.ParentOf(block), _index.Tokens(block));
+    }
+
+    /// <summary>Full blocks after the shared ones that the tiers hold. They become the last to give way there, the first of them last of all.</summary>
+    private int Below(BlockTable table, ReadOnlySpan<int> tokens, int shared)
+    {
+        if (_tiers is null) return 0;
+        var end = shared;
+        while ((end + 1) * BlockTokens < tokens.Length && _tiers.Has(table.Name(end, tokens), table.Parent(end), tokens.Slice(end * BlockTokens, BlockTokens))) end++;
+        for (var i = end - 1; i >= shared; i--) _tiers.Touch(table.Name(i, tokens), table.Parent(i), tokens.Slice(i * BlockTokens, BlockTokens));
+        return end - shared;
     }
 
     /// <summary>Full blocks that exist, from the first, and how many of them nobody holds.</summary>

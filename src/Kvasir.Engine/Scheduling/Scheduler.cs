@@ -10,13 +10,18 @@ namespace Kvasir.Engine.Scheduling;
 /// </summary>
 internal sealed class Scheduler
 {
+    /// <summary>Blocks that a step may load from tiers while others wait for it: some tens of milliseconds.</summary>
+    private const int LoadedBlocks = 128;
+
+    /// <summary>Tokens of a step that tells the speed of prompts: with fewer, reading the weights takes the time.</summary>
+    private const int FewestTimedTokens = 64;
+
     private readonly List<Sequence> _running = [];
     private readonly LinkedList<Sequence> _waiting = new();
     private readonly PrefixCache _cache;
     private readonly int _maxSequences;
     private readonly int _chunkTokens;
     private readonly int _mixedChunkTokens;
-
     private readonly bool _reuses;
 
     public Scheduler(PrefixCache cache, EngineOptions options)
@@ -53,6 +58,16 @@ internal sealed class Scheduler
         GiveBack(sequence);
     }
 
+    /// <summary>Between steps: blocks that sequences have left go to the tiers.</summary>
+    /// <returns>Whether some are on their way.</returns>
+    public bool Save() => _cache.Save();
+
+    /// <summary>After a step: what its tokens took decides whether loading is worth while.</summary>
+    public void TimeStep(int tokens, TimeSpan took)
+    {
+        if (tokens >= FewestTimedTokens) _cache.TimePrompt(took.TotalSeconds / tokens);
+    }
+
     /// <summary>After a step: blocks that it filled can be shared from now on.</summary>
     public void List(Sequence sequence)
     {
@@ -76,10 +91,28 @@ internal sealed class Scheduler
         foreach (var sequence in _running)
             if (sequence.Decodes) Add(step, sequence, 1);
         var chunk = Math.Min(decodes ? _mixedChunkTokens : _chunkTokens, step.Room);
+        var load = LoadedBlocks;
         foreach (var sequence in _running)
-            if (!sequence.Decodes && chunk > 0) chunk -= AddPrompt(step, sequence, chunk);
-        while (chunk > 0 && _running.Count < _maxSequences && Admit() is { } admitted) chunk -= AddPrompt(step, admitted, chunk);
+            if (!sequence.Decodes && chunk > 0 && IsLoaded(sequence, ref load)) chunk -= AddPrompt(step, sequence, chunk);
+        while (chunk > 0 && _running.Count < _maxSequences && Admit() is { } admitted)
+            if (IsLoaded(admitted, ref load)) chunk -= AddPrompt(step, admitted, chunk);
         return null;
+    }
+
+    /// <summary>Loads what tiers hold of a sequence's start, within what one step may load; true when all of it is there.</summary>
+    private bool IsLoaded(Sequence sequence, ref int load)
+    {
+        var table = sequence.Table;
+        for (; table.Listed < table.Loadable; load--)
+        {
+            if (load == 0) return false;
+            if (!_cache.Load(table, sequence.Tokens)) break;
+            sequence.Computed = table.Listed * BlockTable.BlockTokens;
+            if (sequence.Preemptions > 0) continue;
+            sequence.Cached += BlockTable.BlockTokens;
+            PrefixHits += BlockTable.BlockTokens;
+        }
+        return true;
     }
 
     /// <summary>Gives the sequence the blocks for its next token, preempting the youngest others if it must.</summary>

@@ -25,6 +25,9 @@ public sealed record KvLayout(int KvHeads, int KeySize, int ValueSize, KvFormat 
     /// <summary>Bytes of the values of a block: [heads][value size / 16][16 tokens][16 values], value size rounded up to 16.</summary>
     public long ValueBlockBytes => KvHeads * ValueHeadBytes;
 
+    /// <summary>Bytes of a block.</summary>
+    public long BlockBytes => KeyBlockBytes + ValueBlockBytes;
+
     internal int ElementBytes => Format == KvFormat.F16 ? 2 : 4;
 
     internal int ValueGroups => (ValueSize + 15) / 16;
@@ -91,9 +94,32 @@ public sealed unsafe class KvPool
         Buffer.MemoryCopy(_values + from * valueBytes, _values + to * valueBytes, valueBytes, valueBytes);
     }
 
+    /// <summary>Writes a block's keys, then its values, as they are stored.</summary>
+    /// <param name="block">Its number.</param>
+    /// <param name="to"><see cref="KvLayout.BlockBytes"/> bytes.</param>
+    public void Save(int block, Span<byte> to)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)block, (uint)Blocks, nameof(block));
+        Keys(block).CopyTo(to);
+        Values(block).CopyTo(to[(int)Layout.KeyBlockBytes..]);
+    }
+
+    /// <summary>The reverse of <see cref="Save"/>.</summary>
+    public void Load(int block, ReadOnlySpan<byte> from)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)block, (uint)Blocks, nameof(block));
+        ArgumentOutOfRangeException.ThrowIfNotEqual(from.Length, Layout.BlockBytes);
+        from[..(int)Layout.KeyBlockBytes].CopyTo(Keys(block));
+        from[(int)Layout.KeyBlockBytes..].CopyTo(Values(block));
+    }
+
     internal byte* KeyHead(int block, int head) => _keys + block * Layout.KeyBlockBytes + head * Layout.KeyHeadBytes;
 
     internal byte* ValueHead(int block, int head) => _values + block * Layout.ValueBlockBytes + head * Layout.ValueHeadBytes;
+
+    private Span<byte> Keys(int block) => new(KeyHead(block, 0), (int)Layout.KeyBlockBytes);
+
+    private Span<byte> Values(int block) => new(ValueHead(block, 0), (int)Layout.ValueBlockBytes);
 
     private void Put(byte* head, int place, float* from, int count, bool isKey)
     {

@@ -8,7 +8,7 @@ public sealed class PrefixCacheTests
     [Fact]
     public void A_prompt_that_was_computed_is_found_up_to_its_last_token()
     {
-        var cache = new TestCache(8);
+        using var cache = new TestCache(8);
         var tokens = Tokens(40);
         cache.Run(tokens);
         // The last token is computed in any case: its logits are wanted.
@@ -18,7 +18,7 @@ public sealed class PrefixCacheTests
     [Fact]
     public void A_prompt_that_parts_within_a_block_keeps_what_agrees()
     {
-        var cache = new TestCache(8);
+        using var cache = new TestCache(8);
         cache.Run(Tokens(48));
         int[] other = [.. Tokens(21), 900, 901, 902];
         Assert.Equal(21, cache.Place(other).Cached);
@@ -28,7 +28,7 @@ public sealed class PrefixCacheTests
     [Fact]
     public void Sequences_that_run_share_their_blocks()
     {
-        var cache = new TestCache(16);
+        using var cache = new TestCache(16);
         var first = cache.Place(Tokens(64));
         cache.Compute(first, 64);
         var second = cache.Place([.. Tokens(64), 7]);
@@ -40,7 +40,7 @@ public sealed class PrefixCacheTests
     [Fact]
     public void A_prompt_that_another_computes_is_awaited_and_then_found()
     {
-        var cache = new TestCache(16);
+        using var cache = new TestCache(16);
         var first = cache.Place(Tokens(64));
         cache.Compute(first, 20);
         Assert.Equal(Placement.Awaits, cache.TryPlace(Tokens(50), out _));
@@ -51,7 +51,7 @@ public sealed class PrefixCacheTests
     [Fact]
     public void Nobody_waits_for_a_sequence_that_left()
     {
-        var cache = new TestCache(16);
+        using var cache = new TestCache(16);
         var first = cache.Place(Tokens(64));
         cache.Compute(first, 20);
         cache.Release(first);
@@ -61,7 +61,7 @@ public sealed class PrefixCacheTests
     [Fact]
     public void Blocks_that_fill_with_the_same_tokens_become_one()
     {
-        var cache = new TestCache(16);
+        using var cache = new TestCache(16);
         // The two agree only once both have generated the same text.
         var first = cache.Place(Tokens(10));
         var second = cache.Place(Tokens(10));
@@ -75,7 +75,7 @@ public sealed class PrefixCacheTests
     [Fact]
     public void The_end_of_a_text_is_evicted_before_its_start()
     {
-        var cache = new TestCache(4);
+        using var cache = new TestCache(4);
         cache.Run(Tokens(63));
         cache.Run([1001, 1002, 1003]);
         Assert.Equal(48, cache.Place(Tokens(63)).Cached);
@@ -84,7 +84,7 @@ public sealed class PrefixCacheTests
     [Fact]
     public void Other_salts_share_nothing()
     {
-        var cache = new TestCache(16);
+        using var cache = new TestCache(16);
         cache.Run(Tokens(48));
         Assert.Equal(Placement.Placed, cache.TryPlace(Tokens(48), out var other, root: 1));
         Assert.Equal(0, other!.Cached);
@@ -93,7 +93,7 @@ public sealed class PrefixCacheTests
     [Fact]
     public void What_does_not_fit_leaves_everything_as_it_was()
     {
-        var cache = new TestCache(4);
+        using var cache = new TestCache(4);
         cache.Run(Tokens(40));
         Assert.Equal(Placement.NoRoom, cache.TryPlace([.. Tokens(40), .. Tokens(40)], out _));
         Assert.Equal(4, cache.Pool.Free);
@@ -103,7 +103,7 @@ public sealed class PrefixCacheTests
     [Fact]
     public void Clearing_forgets_all_but_what_runs()
     {
-        var cache = new TestCache(8);
+        using var cache = new TestCache(8);
         cache.Run(Tokens(40));
         var running = cache.Place([500, 501, 502]);
         Assert.Equal(3, cache.Cache.Clear());
@@ -113,13 +113,15 @@ public sealed class PrefixCacheTests
 
     /// <summary>Keys and values of a token depend on all tokens before it: so does what the test writes in its slot.</summary>
     [Theory]
-    [InlineData(EvictionKind.Lru)]
-    [InlineData(EvictionKind.SegmentedLru)]
-    [InlineData(EvictionKind.Arc)]
-    public void Whatever_happens_a_block_holds_what_its_sequence_would_have_computed(EvictionKind kind) =>
+    [InlineData(EvictionKind.Lru, 0)]
+    [InlineData(EvictionKind.SegmentedLru, 0)]
+    [InlineData(EvictionKind.Arc, 0)]
+    [InlineData(EvictionKind.Arc, 3)]
+    [InlineData(EvictionKind.Lru, 20)]
+    public void Whatever_happens_a_block_holds_what_its_sequence_would_have_computed(EvictionKind kind, int hostBlocks) =>
         Gen.Select(Gen.Int[0, 9], Gen.Int[0, 1000], Gen.Int[1, 70]).Array[0, 120].Sample(steps =>
         {
-            var cache = new TestCache(12, kind);
+            using var cache = new TestCache(12, kind, hostBlocks);
             var running = new List<TestSequence>();
             foreach (var (action, pick, length) in steps)
             {
@@ -148,7 +150,7 @@ public sealed class PrefixCacheTests
     public void Its_books_take_no_more_than_planned(EvictionKind kind)
     {
         const int Blocks = 100_000;
-        _ = new TestCache(10, kind);
+        new TestCache(10, kind).Dispose();
         var before = GC.GetAllocatedBytesForCurrentThread();
         var pool = new BlockPool(Blocks, EvictionPolicies.Create(kind, Blocks));
         var cache = new PrefixCache(pool, static (_, _) => { });

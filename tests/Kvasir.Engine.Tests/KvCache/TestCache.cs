@@ -1,4 +1,6 @@
 using Kvasir.Engine.KvCache;
+using Kvasir.Engine.KvCache.Tiers;
+using Kvasir.Kernels;
 
 namespace Kvasir.Engine.Tests.KvCache;
 
@@ -11,19 +13,50 @@ internal sealed class TestSequence(BlockTable table, List<int> tokens, int cache
 }
 
 /// <summary>A prefix cache over slots that hold a digest of all tokens up to their own, in the place of keys and values.</summary>
-internal sealed class TestCache
+internal sealed class TestCache : IDisposable
 {
-    private readonly ulong[] _slots;
+    private static readonly KvLayout Layout = new(1, 2, 16, KvFormat.F16);
 
-    public TestCache(int blocks, EvictionKind kind = EvictionKind.Lru)
+    private readonly NativeBuffer _memory;
+    private readonly NativeBuffer _below;
+    private readonly KvMemory _blocks;
+    private readonly byte[] _block;
+
+    /// <param name="blocks">Blocks of the device.</param>
+    /// <param name="kind">Eviction policy.</param>
+    /// <param name="host">Blocks of the host tier.</param>
+    /// <param name="pages">Files of the disk tier, which this owns.</param>
+    /// <param name="diskBlocks">Blocks of the disk tier.</param>
+    public TestCache(int blocks, EvictionKind kind = EvictionKind.Lru, int host = 0, DiskPages? pages = null, int diskBlocks = 0)
     {
         Pool = new BlockPool(blocks, EvictionPolicies.Create(kind, blocks));
-        _slots = new ulong[blocks * 16];
+        _memory = new NativeBuffer(blocks * BlockBytes);
+        _below = new NativeBuffer((host + DiskTier.Buffers) * BlockBytes);
+        _blocks = new KvMemory([Layout], blocks, _memory);
+        _block = new byte[BlockBytes];
+        var hostTier = host == 0 ? null : new HostTier(_blocks, _below.Slice(0, host * BlockBytes));
+        var diskTier = pages is null ? null : new DiskTier(_blocks, pages, diskBlocks, _below.Slice(host * BlockBytes, DiskTier.Buffers * BlockBytes), Warnings.Add, () => { });
+        Tiers = hostTier is null && diskTier is null ? null : new KvTiers(hostTier, diskTier, (int)BlockBytes);
         Cache = new PrefixCache(Pool, (from, to) =>
         {
             Copies++;
-            _slots.AsSpan(from * 16, 16).CopyTo(_slots.AsSpan(to * 16));
-        });
+            _blocks.Copy(from, to);
+        }, Tiers);
+    }
+
+    public static long BlockBytes => Layout.BlockBytes;
+
+    public KvTiers? Tiers { get; }
+    public List<string> Warnings { get; } = [];
+    public int Loads { get; private set; }
+
+    public void SaveAll() => Assert.True(SpinWait.SpinUntil(() => !Cache.Save(), TimeSpan.FromSeconds(30)));
+
+    public void Dispose()
+    {
+        Tiers?.Dispose();
+        _below.Dispose();
+        _memory.Dispose();
     }
 
     public BlockPool Pool { get; }
@@ -34,6 +67,11 @@ internal sealed class TestCache
     {
         var table = new BlockTable(Pool, root);
         var placement = Cache.Place(table, tokens, 1, true, out var cached);
+        while (placement == Placement.Placed && table.Listed < table.Loadable && Cache.Load(table, tokens))
+        {
+            Loads++;
+            cached = table.Listed * 16;
+        }
         sequence = placement == Placement.Placed ? new TestSequence(table, [.. tokens], cached) : null;
         if (sequence is not null) Check(sequence);
         else Assert.Equal(0, table.Count);
@@ -52,7 +90,7 @@ internal sealed class TestCache
         for (var i = sequence.Computed; i < to; i++)
         {
             digest = Next(digest, sequence.Tokens[i]);
-            _slots[sequence.Table.Slot(i)] = digest;
+            this[sequence.Table.Slot(i)] = digest;
         }
         sequence.Computed = to;
         Cache.List(sequence.Table, Computed(sequence));
@@ -83,13 +121,28 @@ internal sealed class TestCache
         Release(sequence);
     }
 
+    private ulong this[int slot]
+    {
+        get
+        {
+            _blocks.Save(slot / 16, _block);
+            return BitConverter.ToUInt64(_block, slot % 16 * 8);
+        }
+        set
+        {
+            _blocks.Save(slot / 16, _block);
+            BitConverter.TryWriteBytes(_block.AsSpan(slot % 16 * 8), value);
+            _blocks.Load(slot / 16, _block);
+        }
+    }
+
     private void Check(TestSequence sequence)
     {
         var digest = Digest(sequence, 0);
         for (var i = 0; i < sequence.Computed; i++)
         {
             digest = Next(digest, sequence.Tokens[i]);
-            Assert.Equal(digest, _slots[sequence.Table.Slot(i)]);
+            Assert.Equal(digest, this[sequence.Table.Slot(i)]);
         }
     }
 

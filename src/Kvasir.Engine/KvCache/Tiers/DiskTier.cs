@@ -1,0 +1,191 @@
+using System.Collections.Concurrent;
+using Kvasir.Kernels;
+
+namespace Kvasir.Engine.KvCache.Tiers;
+
+/// <summary>
+/// Blocks on disk, which outlive the process. Writing happens beside computation: the engine's thread copies a block into
+/// a free buffer, a thread of the tier writes it. Reading is the engine's own. A disk that refuses to be written ends the
+/// tier, with one warning; a page that is not what was written is dropped.
+/// </summary>
+internal sealed class DiskTier : IDisposable
+{
+    /// <summary>Blocks that may wait for the disk.</summary>
+    public const int Buffers = 16;
+
+    private readonly KvMemory _device;
+    private readonly DiskPages _pages;
+    private readonly NativeSlice _buffers;
+    private readonly byte[] _scratch;
+    private readonly Stack<int> _freeBuffers = new(Enumerable.Range(0, Buffers));
+    private readonly HashSet<UInt128> _writing = [];
+    private readonly BlockingCollection<Job> _jobs = [];
+    private readonly ConcurrentQueue<Job> _done = new();
+    private readonly Action<string> _warn;
+    private readonly Action _wake;
+    private readonly Thread _writer;
+
+    /// <param name="device">Where blocks come from and go to.</param>
+    /// <param name="pages">The files; owned from now on.</param>
+    /// <param name="slots">As many places as the files have pages.</param>
+    /// <param name="buffers"><see cref="Buffers"/> blocks of memory.</param>
+    /// <param name="warn">Told once when the tier ends.</param>
+    /// <param name="wake">Called by the tier's thread when a block was written.</param>
+    public DiskTier(KvMemory device, DiskPages pages, int slots, NativeSlice buffers, Action<string> warn, Action wake)
+    {
+        (_device, _pages, _buffers, _warn, _wake) = (device, pages, buffers, warn, wake);
+        (_scratch, Slots) = (new byte[device.BlockBytes], new TierSlots(slots));
+        Restore();
+        _writer = new Thread(Write) { IsBackground = true, Name = "kvasir-kv-disk" };
+        _writer.Start();
+    }
+
+    public TierSlots Slots { get; }
+
+    /// <summary>Whether the disk refused to be written.</summary>
+    public bool IsOff { get; private set; }
+
+    /// <summary>Pages that were not what was written.</summary>
+    public long Damaged { get; private set; }
+
+    /// <summary>Whether a block can be taken now.</summary>
+    public bool HasBuffer => !IsOff && _freeBuffers.Count > 0;
+
+    /// <summary>Whether blocks are on their way to the disk.</summary>
+    public bool IsWriting => _writing.Count > 0;
+
+    /// <summary>Takes a copy of a block to write it, unless it is there or on its way. Needs <see cref="HasBuffer"/>.</summary>
+    /// <returns>Whether it will be written.</returns>
+    public bool Store(int block, in PageLabel label)
+    {
+        if (Slots.Find(label.Name, label.Parent, label.Tokens) is var known and >= 0)
+        {
+            Slots.Touch(known);
+            return false;
+        }
+        if (_writing.Contains(label.Name)) return false;
+        var slot = Slots.Take();
+        if (slot < 0) return false;
+        var buffer = _freeBuffers.Pop();
+        _device.Save(block, Buffer(buffer));
+        _writing.Add(label.Name);
+        _jobs.Add(new Job(slot, buffer, label));
+        return true;
+    }
+
+    /// <summary>Books what has been written since the last call.</summary>
+    public void Collect()
+    {
+        while (_done.TryDequeue(out var job))
+        {
+            _freeBuffers.Push(job.Buffer);
+            _writing.Remove(job.Label.Name);
+            if (job.Error is null) Slots.Put(job.Slot, job.Label.Name, job.Label.Parent, job.Label.Tokens);
+            else
+            {
+                Slots.GiveBack(job.Slot);
+                if (IsOff) continue;
+                IsOff = true;
+                _warn($"The KV tier on disk is off from now on: {job.Error} Requests are served without it. Free space or repair the disk, then start again.");
+            }
+        }
+    }
+
+    /// <summary>Reads what a place holds into a block; false, and the place is empty, when it is not what was written.</summary>
+    public bool TryLoad(int slot, int block)
+    {
+        if (_pages.TryRead(slot, _scratch))
+        {
+            _device.Load(block, _scratch);
+            return true;
+        }
+        Damaged++;
+        Forget(slot);
+        return false;
+    }
+
+    /// <summary>Forgets everything, in the files too, after what is being written.</summary>
+    public void Clear()
+    {
+        SpinWait.SpinUntil(() => _done.Count == _writing.Count);
+        Collect();
+        for (var slot = 0; slot < Slots.Capacity; slot++) TryClearPage(slot);
+        Slots.Clear();
+    }
+
+    /// <summary>After everything that was taken has been written.</summary>
+    public void Dispose()
+    {
+        _jobs.CompleteAdding();
+        _writer.Join();
+        _jobs.Dispose();
+        _pages.Dispose();
+    }
+
+    private void Restore()
+    {
+        foreach (var (page, label) in Reserve(_pages.ReadEntries())) Slots.Put(page, label.Name, label.Parent, label.Tokens);
+    }
+
+    /// <summary>Places are given out by number, so those of pages that hold something are taken in their order first.</summary>
+    private List<(int Page, PageLabel Label)> Reserve(List<(int Page, PageLabel Label)> found)
+    {
+        var isFound = new bool[Slots.Capacity];
+        foreach (var (page, _) in found) isFound[page] = true;
+        var others = new List<int>();
+        for (var i = 0; i < Slots.Capacity; i++)
+            if (Slots.Take() is var slot && !isFound[slot]) others.Add(slot);
+        for (var i = others.Count - 1; i >= 0; i--) Slots.GiveBack(others[i]);
+        return found;
+    }
+
+    private void Forget(int slot)
+    {
+        Slots.Drop(slot);
+        TryClearPage(slot);
+    }
+
+    private void TryClearPage(int slot)
+    {
+        try
+        {
+            _pages.Clear(slot);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // Its checksum tells the next reader the same.
+        }
+    }
+
+    private void Write()
+    {
+        string? failed = null;
+        foreach (var job in _jobs.GetConsumingEnumerable())
+        {
+            if (failed is null)
+            {
+                try
+                {
+                    _pages.Write(job.Slot, job.Label, Buffer(job.Buffer));
+                }
+                catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+                {
+                    failed = error.Message;
+                }
+            }
+            job.Error = failed;
+            _done.Enqueue(job);
+            _wake();
+        }
+    }
+
+    private Span<byte> Buffer(int number) => _buffers.AsSpan((long)number * _device.BlockBytes, _device.BlockBytes);
+
+    private sealed class Job(int slot, int buffer, PageLabel label)
+    {
+        public int Slot => slot;
+        public int Buffer => buffer;
+        public PageLabel Label => label;
+        public string? Error { get; set; }
+    }
+}

@@ -1,0 +1,46 @@
+using Kvasir.Kernels;
+
+namespace Kvasir.Engine.KvCache.Tiers;
+
+/// <summary>
+/// Blocks that gave way on the device, kept in main memory as they were. Storing and loading are copies on the engine's
+/// thread: a block takes microseconds, computing it takes milliseconds.
+/// </summary>
+internal sealed class HostTier
+{
+    private readonly KvMemory _device;
+    private readonly NativeSlice _memory;
+
+    /// <param name="device">Where blocks come from and go to.</param>
+    /// <param name="memory">The tier's memory; as many places as it has room for.</param>
+    public HostTier(KvMemory device, NativeSlice memory)
+    {
+        (_device, _memory) = (device, memory);
+        Slots = new TierSlots((int)(memory.Bytes / device.BlockBytes));
+    }
+
+    public TierSlots Slots { get; }
+
+    /// <summary>Takes a copy of a block, unless it is here.</summary>
+    /// <returns>Whether it was copied.</returns>
+    public bool Store(int block, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens)
+    {
+        if (Slots.Find(name, parent, tokens) is var known and >= 0)
+        {
+            Slots.Touch(known);
+            return false;
+        }
+        var slot = Slots.Take();
+        _device.Save(block, Bytes(slot));
+        return Slots.Put(slot, name, parent, tokens);
+    }
+
+    /// <summary>Moves what a place holds to a block: what is above need not be here.</summary>
+    public void Load(int slot, int block)
+    {
+        _device.Load(block, Bytes(slot));
+        Slots.Drop(slot);
+    }
+
+    private Span<byte> Bytes(int slot) => _memory.AsSpan((long)slot * _device.BlockBytes, _device.BlockBytes);
+}

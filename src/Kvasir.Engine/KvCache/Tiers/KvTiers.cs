@@ -1,0 +1,147 @@
+using System.Diagnostics;
+
+namespace Kvasir.Engine.KvCache.Tiers;
+
+/// <summary>What a tier below the device did since the start.</summary>
+/// <param name="Name">"host" or "disk".</param>
+/// <param name="Blocks">Blocks it can hold.</param>
+/// <param name="UsedBlocks">Blocks it holds.</param>
+/// <param name="Stored">Blocks taken in.</param>
+/// <param name="Loaded">Blocks given back to the device.</param>
+/// <param name="Evicted">Blocks that gave way to others.</param>
+/// <param name="Damaged">Blocks that were not what was written.</param>
+/// <param name="LoadBytesPerSecond">Measured speed of giving back; 0 before the first.</param>
+/// <param name="IsOff">Whether the tier has ended because its medium refused.</param>
+public sealed record KvTierState(string Name, int Blocks, int UsedBlocks, long Stored, long Loaded, long Evicted, long Damaged, double LoadBytesPerSecond, bool IsOff);
+
+/// <summary>
+/// Host memory and disk below the device's blocks. Blocks that give way on the device go to host memory; blocks that a
+/// request leaves go to disk, beside computation. A block comes back when that is quicker than computing it. For one
+/// thread: the engine's; <see cref="States"/> alone is for any.
+/// </summary>
+internal sealed class KvTiers : IDisposable
+{
+    private const double Smoothing = 0.1;
+
+    /// <summary>Of the blocks not worth loading, one in so many is loaded all the same, for speeds change.</summary>
+    private const int ProbeEvery = 256;
+
+    private readonly HostTier? _host;
+    private readonly DiskTier? _disk;
+    private readonly int _blockBytes;
+    private readonly Counts _hostCounts = new(), _diskCounts = new();
+    private KvTierState[] _states = [];
+    private int _unworthy;
+
+    public KvTiers(HostTier? host, DiskTier? disk, int blockBytes)
+    {
+        (_host, _disk, _blockBytes) = (host, disk, blockBytes);
+        Publish();
+    }
+
+    /// <summary>Seconds that computing a prompt's token takes at present; 0 while unknown.</summary>
+    public double ComputeSecondsPerToken { get; set; }
+
+    /// <summary>Whether released blocks are wanted.</summary>
+    public bool TakesReleased => _disk is { IsOff: false };
+
+    /// <summary>Whether a released block can be taken now.</summary>
+    public bool HasRoomForReleased => _disk is { HasBuffer: true };
+
+    /// <summary>Whether blocks are on their way to the disk.</summary>
+    public bool IsWriting => _disk is { IsWriting: true };
+
+    /// <summary>The tiers as they were after the last step.</summary>
+    public IReadOnlyList<KvTierState> States => Volatile.Read(ref _states);
+
+    /// <summary>A block on the device is about to be overwritten.</summary>
+    public void StoreEvicted(int block, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens)
+    {
+        if (_host?.Store(block, name, parent, tokens) == true) _hostCounts.Stored++;
+    }
+
+    /// <summary>A block was released by its request. Needs <see cref="HasRoomForReleased"/>.</summary>
+    public void StoreReleased(int block, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens)
+    {
+        if (_disk!.Store(block, new PageLabel(name, parent, tokens.ToArray()))) _diskCounts.Stored++;
+    }
+
+    /// <summary>Whether a block is here and worth loading.</summary>
+    public bool Has(UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens) =>
+        (_host?.Slots.Find(name, parent, tokens) >= 0 && IsWorth(_hostCounts)) || (_disk?.Slots.Find(name, parent, tokens) >= 0 && IsWorth(_diskCounts));
+
+    /// <summary>Makes a block that is here the last to give way.</summary>
+    public void Touch(UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens)
+    {
+        Touch(_host?.Slots, name, parent, tokens);
+        Touch(_disk?.Slots, name, parent, tokens);
+    }
+
+    /// <summary>Loads a block onto the device; false when no tier has it whole.</summary>
+    public bool TryLoad(UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens, int block)
+    {
+        var started = Stopwatch.GetTimestamp();
+        if (_host?.Slots.Find(name, parent, tokens) is { } slot and >= 0)
+        {
+            _host.Load(slot, block);
+            _hostCounts.Book(Stopwatch.GetElapsedTime(started));
+            return true;
+        }
+        if (_disk?.Slots.Find(name, parent, tokens) is not ({ } page and >= 0) || !_disk.TryLoad(page, block)) return false;
+        _diskCounts.Book(Stopwatch.GetElapsedTime(started));
+        return true;
+    }
+
+    /// <summary>Between steps: books what was written, and the states for others to see.</summary>
+    public void Collect()
+    {
+        _disk?.Collect();
+        Publish();
+    }
+
+    /// <summary>Forgets everything.</summary>
+    public void Clear()
+    {
+        _host?.Slots.Clear();
+        _disk?.Clear();
+    }
+
+    public void Dispose() => _disk?.Dispose();
+
+    private static void Touch(TierSlots? slots, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens)
+    {
+        if (slots?.Find(name, parent, tokens) is { } slot and >= 0) slots.Touch(slot);
+    }
+
+    /// <summary>One decision in seconds: a block is loaded when that takes no longer than computing its tokens.</summary>
+    private bool IsWorth(Counts counts)
+    {
+        var compute = ComputeSecondsPerToken * BlockTable.BlockTokens;
+        return compute == 0 || counts.SecondsPerLoad <= compute || ++_unworthy % ProbeEvery == 0;
+    }
+
+    private void Publish()
+    {
+        var states = new KvTierState[(_host is null ? 0 : 1) + (_disk is null ? 0 : 1)];
+        if (states.Length == 0) return;
+        if (_host is not null) states[0] = State("host", _host.Slots, _hostCounts, 0, false);
+        if (_disk is not null) states[^1] = State("disk", _disk.Slots, _diskCounts, _disk.Damaged, _disk.IsOff);
+        Volatile.Write(ref _states, states);
+    }
+
+    private KvTierState State(string name, TierSlots slots, Counts counts, long damaged, bool isOff) =>
+        new(name, slots.Capacity, slots.Used, counts.Stored, counts.Loaded, slots.Evictions, damaged, counts.SecondsPerLoad == 0 ? 0 : _blockBytes / counts.SecondsPerLoad, isOff);
+
+    private sealed class Counts
+    {
+        public long Stored { get; set; }
+        public long Loaded { get; private set; }
+        public double SecondsPerLoad { get; private set; }
+
+        public void Book(TimeSpan took)
+        {
+            Loaded++;
+            SecondsPerLoad = SecondsPerLoad == 0 ? took.TotalSeconds : SecondsPerLoad + (Smoothing * (took.TotalSeconds - SecondsPerLoad));
+        }
+    }
+}

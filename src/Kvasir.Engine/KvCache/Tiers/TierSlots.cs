@@ -1,0 +1,65 @@
+namespace Kvasir.Engine.KvCache.Tiers;
+
+/// <summary>The places of a tier below the device: which full block each holds, and which gives way first (LRU). For one thread: the engine's.</summary>
+internal sealed class TierSlots
+{
+    /// <summary>Bytes of the books per place.</summary>
+    public const int BytesPerSlot = BlockPool.BytesPerBlock + BlockIndex.BytesPerBlock + 16;
+
+    private readonly BlockPool _pool;
+    private readonly BlockIndex _index;
+
+    public TierSlots(int slots)
+    {
+        (_pool, _index) = (new BlockPool(slots, new LruEviction(slots)), new BlockIndex(slots));
+        _pool.Evicting = _index.Remove;
+    }
+
+    /// <summary>Places in all.</summary>
+    public int Capacity => _pool.Capacity;
+
+    /// <summary>Places that hold a block.</summary>
+    public int Used => _pool.Idle;
+
+    /// <summary>Blocks that gave way to others.</summary>
+    public long Evictions => _pool.Evictions;
+
+    /// <summary>The place of a block, −1 when it is not here.</summary>
+    public int Find(UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens) => _index.TryFind(name, parent, tokens, out var slot) ? slot : -1;
+
+    /// <summary>Makes a place that holds a block the last to give way.</summary>
+    public void Touch(int slot)
+    {
+        _pool.Share(slot);
+        _pool.Return(slot, _index.NameOf(slot));
+    }
+
+    /// <summary>Takes a place to write to: an empty one, or that of the block that was wanted longest ago; −1 when all are taken.</summary>
+    public int Take() => _pool.TryTake(out var slot) ? slot : -1;
+
+    /// <summary>A place taken holds a block from now on; false, and the place is empty, when another holds it already.</summary>
+    public bool Put(int slot, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens)
+    {
+        var added = _index.TryAdd(slot, name, parent, tokens);
+        if (added) _pool.Keep(slot);
+        _pool.Return(slot, name);
+        return added;
+    }
+
+    /// <summary>A place taken goes back without contents.</summary>
+    public void GiveBack(int slot) => _pool.Return(slot);
+
+    /// <summary>Forgets what a place holds.</summary>
+    public void Drop(int slot)
+    {
+        _index.Remove(slot);
+        _pool.Empty(slot);
+    }
+
+    /// <summary>Forgets everything but the places taken.</summary>
+    public void Clear()
+    {
+        for (var slot = 0; slot < Capacity; slot++)
+            if (_index.CountOf(slot) > 0) Drop(slot);
+    }
+}
