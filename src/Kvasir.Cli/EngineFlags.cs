@@ -15,26 +15,24 @@ public sealed class EngineFlags
     private readonly Option<string> _kvType = new("--kv-dtype") { Description = "How keys and values are stored: f16 or f32.", DefaultValueFactory = _ => "f16" };
     private readonly Option<bool> _noPrefixCache = new("--no-prefix-cache") { Description = "Compute every prompt anew instead of sharing keys and values of what began alike." };
     private readonly Option<string> _eviction = new("--eviction") { Description = "Which kept keys and values give way first: lru, slru or arc.", DefaultValueFactory = _ => "arc" };
+    private readonly Option<string?> _kvHost = new("--kv-host") { Description = "Main memory, out of --memory, for keys and values that give way: 8GiB." };
+    private readonly Option<string?> _kvDisk = new("--kv-disk") { Description = "Disk for keys and values, kept over restarts: 100GiB:/var/cache/kvasir." };
+    private readonly Option<string?> _kvDiskKey = new("--kv-disk-key") { Description = "File with 32 bytes that seal what --kv-disk writes (AES-256-GCM)." };
     private readonly Option<bool> _mapped = new("--mmap") { Description = "Use the weights where they lie in the file: starts at once, computes slower." };
 
     /// <summary>Adds the flags to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_memory, _context, _threads, _kvType, _noPrefixCache, _eviction, _mapped]) command.Options.Add(option);
+        foreach (var option in (Option[])[_memory, _context, _threads, _kvType, _noPrefixCache, _eviction, _kvHost, _kvDisk, _kvDiskKey, _mapped]) command.Options.Add(option);
     }
 
     /// <summary>The options that a command line gives.</summary>
     /// <exception cref="UsageException">A value is wrong.</exception>
     public EngineOptions Read(ParseResult parse)
     {
-        long? memory = null;
-        if (parse.GetValue(_memory) is { } text)
-            memory = ByteSize.TryParse(text, out var size) && size.Bytes > 0
-                ? size.Bytes
-                : throw new UsageException($"--memory '{text}' is not a size; write 4GiB, 512MiB or a number of bytes.");
         var options = new EngineOptions
         {
-            MemoryBytes = memory,
+            MemoryBytes = Size("--memory", parse.GetValue(_memory)),
             ContextTokens = parse.GetValue(_context),
             Threads = parse.GetValue(_threads),
             KvFormat = parse.GetRequiredValue(_kvType).ToUpperInvariant() switch
@@ -51,8 +49,32 @@ public sealed class EngineFlags
                 "ARC" => EvictionKind.Arc,
                 var other => throw new UsageException($"--eviction '{other.ToLowerInvariant()}' is not known; lru, slru and arc are."),
             },
+            KvHostBytes = Size("--kv-host", parse.GetValue(_kvHost)) ?? 0,
+            KvDisk = Disk(parse.GetValue(_kvDisk), parse.GetValue(_kvDiskKey)),
+            Warn = Console.Error.WriteLine,
             Mapped = parse.GetValue(_mapped),
         };
         return options.Problem() is { } problem ? throw new UsageException(problem) : options;
+    }
+
+    private static long? Size(string flag, string? text) =>
+        text is null ? null
+        : ByteSize.TryParse(text, out var size) && size.Bytes > 0 ? size.Bytes
+        : throw new UsageException($"{flag} '{text}' is not a size; write 4GiB, 512MiB or a number of bytes.");
+
+    private static KvDiskOptions? Disk(string? text, string? keyFile)
+    {
+        if (text is null) return keyFile is null ? null : throw new UsageException("--kv-disk-key seals what --kv-disk writes; give that too.");
+        var colon = text.IndexOf(':', StringComparison.Ordinal);
+        if (colon < 1 || colon == text.Length - 1)
+            throw new UsageException($"--kv-disk '{text}' is not a size and a folder; write 100GiB:/var/cache/kvasir.");
+        return new KvDiskOptions(Path.GetFullPath(text[(colon + 1)..]), Size("--kv-disk", text[..colon])!.Value, keyFile is null ? null : Key(keyFile));
+    }
+
+    private static byte[] Key(string file)
+    {
+        if (!File.Exists(file)) throw new UsageException($"--kv-disk-key '{file}' does not exist; make one with: head -c 32 /dev/urandom > {file}");
+        var length = new FileInfo(file).Length;
+        return length == KvDiskOptions.KeyBytes ? File.ReadAllBytes(file) : throw new UsageException($"--kv-disk-key '{file}' has {length} bytes, but a key has {KvDiskOptions.KeyBytes}.");
     }
 }

@@ -44,7 +44,7 @@ public sealed record EngineOptions
         : KvTokens is < 16 ? $"The KV cache is {KvTokens} tokens, but must be at least 16."
         : KvHostBytes < 0 ? $"The KV tier in main memory is {KvHostBytes} bytes, but cannot be negative."
         : KvDisk is { Bytes: <= 0 } ? $"The KV tier on disk is {KvDisk.Bytes} bytes, but must be positive."
-        : KvDisk is { Key.Length: not 32 } ? $"The key of the KV tier on disk has {KvDisk.Key.Length} bytes, but must have 32."
+        : KvDisk is { Key.Length: not KvDiskOptions.KeyBytes } ? $"The key of the KV tier on disk has {KvDisk.Key.Length} bytes, but must have {KvDiskOptions.KeyBytes}."
         : !PrefixCache && (KvHostBytes > 0 || KvDisk is not null) ? "KV tiers keep what the prefix cache shares; they need it on."
         : MaxSequences is < 1 or > 4096 ? $"The number of sequences is {MaxSequences}, but must be between 1 and 4096."
         : MaxQueue < 0 ? $"The queue is {MaxQueue} requests, but cannot be negative."
@@ -58,4 +58,8 @@ public sealed record EngineOptions
 /// <param name="Folder">Where; each model gets a folder of its own in it.</param>
 /// <param name="Bytes">Most bytes of its files.</param>
 /// <param name="Key">32 bytes that seal what is written (AES-256-GCM), or null.</param>
-public sealed record KvDiskOptions(string Folder, long Bytes, byte[]? Key = null);
+public sealed record KvDiskOptions(string Folder, long Bytes, byte[]? Key = null)
+{
+    /// <summary>Length of a key.</summary>
+    public const int KeyBytes = 32;
+}

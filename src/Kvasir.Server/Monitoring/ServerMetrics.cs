@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Kvasir.Engine;
+using Kvasir.Engine.KvCache.Tiers;
 
 namespace Kvasir.Server.Monitoring;
 
@@ -105,6 +106,15 @@ public sealed class ServerMetrics : IDisposable
             () => (snapshot()?.Ledger ?? []).Select(line => new Measurement<long>(line.Bytes, new KeyValuePair<string, object?>("owner", line.Name))),
             null, "Bytes reserved, by owner.");
 
+        Tier("kvasir_kv_tier_blocks", "KV blocks that a tier can hold.", tier => tier.Blocks, meter.CreateObservableGauge);
+        Tier("kvasir_kv_tier_blocks_used", "KV blocks that a tier holds.", tier => tier.UsedBlocks, meter.CreateObservableGauge);
+        Tier("kvasir_kv_tier_stored_blocks", "KV blocks taken in.", tier => tier.Stored, meter.CreateObservableCounter);
+        Tier("kvasir_kv_tier_loaded_blocks", "KV blocks given back to the device.", tier => tier.Loaded, meter.CreateObservableCounter);
+        Tier("kvasir_kv_tier_evicted_blocks", "KV blocks that gave way to others.", tier => tier.Evicted, meter.CreateObservableCounter);
+        Tier("kvasir_kv_tier_damaged_blocks", "KV blocks that were not what was written, and were computed again.", tier => tier.Damaged, meter.CreateObservableCounter);
+
+        void Tier<T>(string name, string what, Func<KvTierState, long> read, Func<string, Func<IEnumerable<Measurement<long>>>, string?, string?, T> create) =>
+            create(name, () => (snapshot()?.KvTiers ?? []).Select(tier => new Measurement<long>(read(tier), new KeyValuePair<string, object?>("tier", tier.Name))), null, what);
         void Gauge(string name, string what, Func<EngineSnapshot, double> read) =>
             meter.CreateObservableGauge(name, () => snapshot() is { } state ? read(state) : 0, null, what);
         void Total(string name, string what, Func<EngineSnapshot, long> read) =>
