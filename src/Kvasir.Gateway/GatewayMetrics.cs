@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Kvasir.Gateway.Admission;
 using Kvasir.Gateway.Fleet;
 using Kvasir.Gateway.Routing;
 
@@ -12,10 +13,11 @@ public sealed class GatewayMetrics : IDisposable
 
     private static int gateways;
     private readonly Meter _meter;
-    private readonly Counter<long> _requests, _retries, _failures, _promptTokens, _cachedTokens, _predictedTokens, _completionTokens;
+    private readonly Counter<long> _requests, _retries, _failures, _promptTokens, _cachedTokens, _predictedTokens, _completionTokens, _refused;
+    private readonly Counter<double> _shadowSeconds;
     private readonly Histogram<double> _firstToken;
 
-    internal GatewayMetrics(WorkerFleet fleet, CacheView caches, Func<int> inside)
+    internal GatewayMetrics(WorkerFleet fleet, CacheView caches, Doorkeeper doors, Func<int> inside)
     {
         var number = Interlocked.Increment(ref gateways);
         _meter = new Meter(number == 1 ? MeterName : $"{MeterName}.{number}");
@@ -25,9 +27,12 @@ public sealed class GatewayMetrics : IDisposable
         _promptTokens = _meter.CreateCounter<long>("kvasir_gateway_prompt_tokens", null, "Prompt tokens, by the workers' word.");
         _cachedTokens = _meter.CreateCounter<long>("kvasir_gateway_cached_tokens", null, "Prompt tokens that workers had, by their word.");
         _predictedTokens = _meter.CreateCounter<long>("kvasir_gateway_predicted_cached_tokens", null, "Prompt tokens that workers were believed to have.");
+        _refused = _meter.CreateCounter<long>("kvasir_gateway_requests_refused", null, "Requests refused at the door, by tenant and reason.");
+        _shadowSeconds = _meter.CreateCounter<double>("kvasir_gateway_policy_estimated_seconds", null, "Estimated time to first token where each policy would have sent the requests, the acting one included.");
         _completionTokens = _meter.CreateCounter<long>("kvasir_gateway_completion_tokens", null, "Tokens generated, by the workers' word.");
         _firstToken = _meter.CreateHistogram<double>("kvasir_gateway_time_to_first_byte_seconds", null, "From sending a request to a worker to the first bytes of its answer.");
         _meter.CreateObservableGauge("kvasir_gateway_requests_inside", inside, null, "Requests that are being answered.");
+        _meter.CreateObservableGauge("kvasir_gateway_requests_waiting", () => doors.Queue.Waiting, null, "Requests that wait for room.");
         _meter.CreateObservableGauge("kvasir_gateway_index_bytes", () => caches.Bytes, null, "Bytes of the cache indexes.");
         Gauge("kvasir_gateway_worker_in_flight", "Requests at a worker.", worker => worker.Load.InFlight);
         Gauge("kvasir_gateway_worker_pending_tokens", "Uncached prompt tokens that a worker has yet to compute.", worker => worker.Load.PendingTokens);
@@ -42,6 +47,8 @@ public sealed class GatewayMetrics : IDisposable
     /// <summary>The meter's name.</summary>
     public string Name => _meter.Name;
 
+    internal void CountRefusal(string tenant, string reason) => _refused.Add(1, new("tenant", tenant), new KeyValuePair<string, object?>("reason", reason));
+
     internal void CountRetry(string worker) => _retries.Add(1, Of(worker));
 
     internal void CountFailure(string worker) => _failures.Add(1, Of(worker));
@@ -49,6 +56,8 @@ public sealed class GatewayMetrics : IDisposable
     internal void CountAnswer(string worker, DecisionReceipt receipt, int? completionTokens)
     {
         _requests.Add(1, Of(worker), new KeyValuePair<string, object?>("outcome", receipt.Outcome is { Length: 3 } status && char.IsAsciiDigit(status[0]) ? status : "failed"));
+        foreach (var shadow in receipt.Shadows) _shadowSeconds.Add(shadow.Seconds, new KeyValuePair<string, object?>("policy", shadow.Policy));
+        if (!receipt.Shadows.IsEmpty && receipt.ChosenSeconds is { } own) _shadowSeconds.Add(own, new KeyValuePair<string, object?>("policy", receipt.Policy));
         if (receipt.FirstTokenSeconds is { } seconds) _firstToken.Record(seconds, Of(worker));
         if (receipt.ActualPromptTokens is { } prompt) _promptTokens.Add(prompt, Of(worker));
         if (completionTokens is { } completion) _completionTokens.Add(completion, Of(worker));

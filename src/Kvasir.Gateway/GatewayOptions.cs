@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using Kvasir.Gateway.Admission;
+using Kvasir.Gateway.Discovery;
 using Kvasir.Gateway.Fleet;
 using Kvasir.Gateway.Policies;
 
@@ -31,6 +33,21 @@ public sealed record GatewayOptions
     public long MaxBodyBytes { get; init; } = 32 << 20;
     /// <summary>Time that running answers may take to finish after the gateway was asked to stop.</summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(30);
-    /// <summary>Checkpoint (or tokenizer) by which prompts are turned into tokens; null routes by text.</summary>
-    public string? Tokenizer { get; init; }
+    /// <summary>Where further workers are found.</summary>
+    public ImmutableArray<WorkerDiscovery> Discoveries { get; init; } = [];
+    /// <summary>Who may send requests; empty for anybody.</summary>
+    public ImmutableArray<Tenant> Tenants { get; init; } = [];
+    /// <summary>Requests that are answered at a time; further ones wait, in a fair order.</summary>
+    public int MaxInside { get; init; } = 1 << 20;
+    /// <summary>Requests that may wait; further ones get 429.</summary>
+    public int MaxWaiting { get; init; } = 1024;
+    /// <summary>Time to first token that routing tries to keep, or null for the least it can.</summary>
+    public TimeSpan? TimeToFirstTokenGoal { get; init; }
+    /// <summary>Certificate and key for HTTPS, or null for HTTP.</summary>
+    public TlsFiles? Tls { get; init; }
 }
+
+/// <summary>Where TLS finds what it needs, as PEM.</summary>
+/// <param name="Certificate">The certificate, with those that sign it.</param>
+/// <param name="Key">Its private key.</param>
+public sealed record TlsFiles(string Certificate, string Key);

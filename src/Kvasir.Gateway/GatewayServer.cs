@@ -1,4 +1,7 @@
 using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Kvasir.Gateway.Admission;
 using Kvasir.Gateway.Endpoints;
 using Kvasir.Gateway.Fleet;
 using Kvasir.Gateway.Forwarding;
@@ -55,7 +58,8 @@ public sealed class GatewayServer : IAsyncDisposable
         state.Http2Address = addresses.Length > 1 ? addresses[1] : null;
         var probe = new WorkerProbe(state.Fleet, client, state.Time, state.Caches.Clear);
         await Task.WhenAll(state.Fleet.Workers.Select(worker => probe.ProbeAsync(worker, cancel)));
-        server._probing = probe.RunAsync(options.ProbeInterval, server._stop.Token);
+        await state.Discovery.LookAsync(cancel);
+        server._probing = Task.WhenAll(probe.RunAsync(options.ProbeInterval, server._stop.Token), state.Discovery.RunAsync(server._stop.Token));
         return server;
     }
 
@@ -95,9 +99,11 @@ public sealed class GatewayServer : IAsyncDisposable
             .Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options));
         builder.Services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService("kvasir-gateway"))
+            .WithTracing(GatewayTracing.Configure)
             .WithMetrics(metrics => metrics.AddMeter(state.Metrics.Name).AddPrometheusExporter(exporter => exporter.ScrapeResponseCacheDurationMilliseconds = 0));
         var app = builder.Build();
         app.Use(next => http => GuardAsync(http, next, state));
+        app.Use(next => http => GatewayGate.PassAsync(http, next, state.Doors));
         Map(app, state, new RequestForwarder(state, app.Services.GetRequiredService<IHttpForwarder>(), WorkerConnections.Create(options)));
         return app;
     }
@@ -153,8 +159,24 @@ public sealed class GatewayServer : IAsyncDisposable
             _ => IPAddress.TryParse(options.Host, out var parsed) ? parsed
                 : throw new GatewayConfigurationException($"'{options.Host}' is not an address to listen on; give an IP address (0.0.0.0 for all) or localhost."),
         };
-        kestrel.Listen(address, options.Port);
+        var certificate = options.Tls is { } files ? Certificate(files) : null;
+        kestrel.Listen(address, options.Port, listen =>
+        {
+            if (certificate is not null) listen.UseHttps(certificate);
+        });
         if (options.Http2Port is { } http2) kestrel.Listen(address, http2, listen => listen.Protocols = HttpProtocols.Http2);
+    }
+
+    private static X509Certificate2 Certificate(TlsFiles files)
+    {
+        try
+        {
+            return X509Certificate2.CreateFromPemFile(files.Certificate, files.Key);
+        }
+        catch (Exception error) when (error is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw new GatewayConfigurationException($"The certificate '{files.Certificate}' with the key '{files.Key}' cannot be used: {error.Message}", error);
+        }
     }
 
     /// <summary>Leaves signals to the command that runs the gateway, which drains before it stops.</summary>

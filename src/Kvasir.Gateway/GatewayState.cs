@@ -1,3 +1,6 @@
+using System.Collections.Immutable;
+using Kvasir.Gateway.Admission;
+using Kvasir.Gateway.Discovery;
 using Kvasir.Gateway.Fleet;
 using Kvasir.Gateway.Policies;
 using Kvasir.Gateway.Requests;
@@ -17,12 +20,10 @@ public sealed class GatewayState : IDisposable
         (Options, Time) = (options, time);
         Fleet = new WorkerFleet(time);
         Caches = new CacheView(Fleet.Capacity, time);
-        Router = new Router(Fleet, Caches, Decisions, time, new Random())
-        {
-            Policy = PolicyNamed(options.Policy),
-            Shadows = [.. options.Shadows.Select(PolicyNamed)],
-        };
-        Metrics = new GatewayMetrics(Fleet, Caches, () => Inside);
+        Router = new Router(Fleet, Caches, Decisions, time, new Random());
+        Doors = new Doorkeeper(time);
+        Discovery = new DiscoveryLoop(Fleet, new EndpointFinder(KubernetesApi.OfThisPod()), time);
+        Metrics = new GatewayMetrics(Fleet, Caches, Doors, () => Inside);
         Prompts = new PromptReader(Fleet, Caches.Events.Knows, new RemoteTokenizer(client));
         Fleet.Changed += (worker, came) =>
         {
@@ -30,11 +31,31 @@ public sealed class GatewayState : IDisposable
             else Caches.Events.Unsubscribe(worker);
             if (!came) Caches.Clear(worker);
         };
-        Fleet.Apply(options.Workers);
+        Apply(options);
     }
 
     /// <summary>How it listens, routes and forwards.</summary>
-    public GatewayOptions Options { get; }
+    public GatewayOptions Options { get; private set; }
+
+    /// <summary>Who may come in.</summary>
+    public Doorkeeper Doors { get; }
+
+    /// <summary>Where workers are found.</summary>
+    public DiscoveryLoop Discovery { get; }
+
+    /// <summary>
+    /// Takes new options while running: workers, discovery, policies, tenants, room and the goal. What is bound to
+    /// sockets (addresses, TLS, time limits of connections) stays as it was at the start.
+    /// </summary>
+    /// <exception cref="GatewayConfigurationException">They cannot be; the old ones stay.</exception>
+    public void Apply(GatewayOptions options)
+    {
+        var (policy, shadows) = (PolicyNamed(options.Policy), options.Shadows.Select(PolicyNamed).ToImmutableArray());
+        Discovery.Apply(options.Workers, options.Discoveries);
+        Doors.Apply(options.Tenants, options.MaxInside, options.MaxWaiting);
+        (Router.Policy, Router.Shadows, Router.GoalSeconds) = (policy, shadows, options.TimeToFirstTokenGoal?.TotalSeconds);
+        Options = options;
+    }
 
     /// <summary>The clock.</summary>
     public TimeProvider Time { get; }

@@ -11,7 +11,7 @@ namespace Kvasir.Gateway.Tests;
 /// <summary>A gateway before mock workers, all in this process.</summary>
 internal sealed class TestFleet : IAsyncDisposable
 {
-    private readonly HttpClient client = new() { Timeout = TimeSpan.FromSeconds(30) };
+    private readonly HttpClient client = new() { Timeout = TimeSpan.FromMinutes(2) };
 
     public required List<MockWorker> Workers { get; init; }
 
@@ -43,11 +43,15 @@ internal sealed class TestFleet : IAsyncDisposable
         return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    public Task<HttpResponseMessage> PostAsync(object body, HttpCompletionOption completion = HttpCompletionOption.ResponseContentRead, CancellationToken cancel = default) =>
-        client.SendAsync(new HttpRequestMessage(HttpMethod.Post, new Uri(Gateway.Address, "/v1/chat/completions")) { Content = JsonContent.Create(body) }, completion, cancel);
+    public Task<HttpResponseMessage> PostAsync(object body, HttpCompletionOption completion = HttpCompletionOption.ResponseContentRead, string? key = null, CancellationToken cancel = default)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Post, new Uri(Gateway.Address, "/v1/chat/completions")) { Content = JsonContent.Create(body) };
+        if (key is not null) request.Headers.Authorization = new("Bearer", key);
+        return client.SendAsync(request, completion, cancel);
+    }
 
-    public Task<HttpResponseMessage> AskAsync(string text, bool stream = false, int maxTokens = 4, HttpCompletionOption completion = HttpCompletionOption.ResponseContentRead, CancellationToken cancel = default) =>
-        PostAsync(new { model = "mock", messages = new[] { new { role = "user", content = text } }, max_tokens = maxTokens, stream }, completion, cancel);
+    public Task<HttpResponseMessage> AskAsync(string text, bool stream = false, int maxTokens = 4, HttpCompletionOption completion = HttpCompletionOption.ResponseContentRead, string? key = null, CancellationToken cancel = default) =>
+        PostAsync(new { model = "mock", messages = new[] { new { role = "user", content = text } }, max_tokens = maxTokens, stream }, completion, key, cancel);
 
     public async Task<JsonElement> GetAsync(string path) =>
         JsonDocument.Parse(await client.GetStringAsync(new Uri(Gateway.Address, path))).RootElement.Clone();
@@ -74,8 +78,8 @@ internal sealed class TestFleet : IAsyncDisposable
 
     public static async Task UntilAsync(Func<bool> condition)
     {
-        for (var i = 0; i < 500 && !condition(); i++) await Task.Delay(20);
-        Assert.True(condition(), "What was waited for did not happen within ten seconds.");
+        for (var i = 0; i < 3000 && !condition(); i++) await Task.Delay(20);
+        Assert.True(condition(), "What was waited for did not happen within a minute.");
     }
 
     public async ValueTask DisposeAsync()

@@ -11,7 +11,7 @@ namespace Kvasir.Gateway.Forwarding;
 /// One try of a request at one worker. The answer's first bytes are read before anything goes to the client (all of them
 /// where it is no stream), so that a worker that fails until then costs the client nothing but time.
 /// </summary>
-internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, string id, bool mayRetry, TimeProvider time) : HttpTransformer
+internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, string id, bool mayRetry, bool keepsClientKey, TimeProvider time) : HttpTransformer
 {
     public const string WorkerHeader = "x-kvasir-worker", CachedHeader = "x-kvasir-cached-tokens", IdHeader = "x-request-id";
 
@@ -37,6 +37,8 @@ internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, st
         proxyRequest.Headers.Remove(IdHeader);
         proxyRequest.Headers.TryAddWithoutValidation(IdHeader, id);
         if (decided.Worker.Address.ApiKey is { } key) proxyRequest.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        // A key of the gateway's is nothing a worker should see.
+        else if (!keepsClientKey) proxyRequest.Headers.Authorization = null;
     }
 
     public override async ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.IO.Hashing;
 using System.Text;
+using Kvasir.Gateway.Admission;
 using Kvasir.Gateway.Fleet;
 using Kvasir.Gateway.Requests;
 using Kvasir.Gateway.Routing;
@@ -20,53 +21,79 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
     {
         var id = RequestId(http);
         http.Response.Headers[Attempt.IdHeader] = id;
+        var allowance = GatewayGate.AllowanceOf(http);
         var body = await ReadBodyAsync(http);
         if (body is null) return;
         var envelope = RequestEnvelope.Read(body);
+        var thought = state.Prompts.Estimate(envelope) + envelope.MaxTokens.GetValueOrDefault();
+        if (allowance.TryTake(thought) is { } refused)
+        {
+            await RefuseAtTheDoorAsync(http, allowance.Tenant, $"{refused.Limit}_limit", $"{allowance.Tenant.Name} has used its {refused.Limit} per minute", refused.RetryAfter);
+            return;
+        }
         using var inside = state.Enter();
-        var prompt = await state.Prompts.ReadAsync(envelope, body, http.RequestAborted);
-        await ForwardAsync(http, id, body, envelope, prompt);
+        var queue = state.Doors.Queue;
+        if (!await queue.EnterAsync(allowance.Tenant, http.RequestAborted))
+        {
+            allowance.Settle(thought, 0);
+            await RefuseAtTheDoorAsync(http, allowance.Tenant, "overloaded", $"{queue.MostWaiting} requests wait already", TimeSpan.FromSeconds(1));
+            return;
+        }
+        try
+        {
+            var prompt = await state.Prompts.ReadAsync(envelope, body, http.RequestAborted);
+            var asked = new Asked(http, id, body, envelope, prompt);
+            await ForwardAsync(asked);
+            allowance.Settle(thought, asked.ActualTokens ?? thought);
+        }
+        finally
+        {
+            queue.Leave();
+        }
     }
 
-    private async Task ForwardAsync(HttpContext http, string id, byte[] body, RequestEnvelope envelope, PromptTokens prompt)
+    private async Task ForwardAsync(Asked asked)
     {
+        var (http, model) = (asked.Http, asked.Envelope.Model);
         var tried = new List<Worker>();
-        var session = SessionKey(http, envelope);
+        var session = SessionKey(http, asked.Envelope);
         string? lastFailure = null;
         for (var attempt = 1; attempt <= state.Options.MaxAttempts; attempt++)
         {
-            if (state.Router.Decide(id, envelope.Model, prompt, session, tried) is not { } decided) break;
-            var mayRetry = attempt < state.Options.MaxAttempts && state.Fleet.Workers.Any(worker => worker != decided.Worker && worker.TakesRequests && worker.Serves(envelope.Model) && !tried.Contains(worker));
-            lastFailure = await TryAsync(http, id, body, prompt, decided, mayRetry);
+            if (state.Router.Decide(asked.Id, model, asked.Prompt, session, tried) is not { } decided) break;
+            var mayRetry = attempt < state.Options.MaxAttempts && state.Fleet.Workers.Any(worker => worker != decided.Worker && worker.TakesRequests && worker.Serves(model) && !tried.Contains(worker));
+            lastFailure = await TryAsync(asked, decided, mayRetry);
             if (lastFailure is null) return;
             state.Metrics.CountRetry(decided.Worker.Address.Name);
             tried.Add(decided.Worker);
             http.Response.Clear();
-            http.Response.Headers[Attempt.IdHeader] = id;
+            http.Response.Headers[Attempt.IdHeader] = asked.Id;
         }
-        await RefuseAsync(http, envelope.Model, tried, lastFailure);
+        await RefuseAsync(http, model, tried, lastFailure);
     }
 
     /// <summary>Null when the request is settled (answered, or its client left); else why another worker should try.</summary>
-    private async Task<string?> TryAsync(HttpContext http, string id, byte[] body, PromptTokens prompt, Router.Decided decided, bool mayRetry)
+    private async Task<string?> TryAsync(Asked asked, Router.Decided decided, bool mayRetry)
     {
-        var worker = decided.Worker;
+        var (http, worker, prompt) = (asked.Http, decided.Worker, asked.Prompt);
         using var lease = worker.Load.Begin((int)prompt.Count, (int)decided.UncachedTokens, state.Seconds, worker.Rate.Value(state.Fleet.MeanRate()));
         worker.Breaker.Enter();
         state.Caches.Note(worker, prompt);
-        var attempt = new Attempt(decided, lease, id, mayRetry, state.Time);
-        http.Request.Body = new MemoryStream(body, writable: false);
-        if (http.Request.ContentLength is null && body.Length > 0) http.Request.ContentLength = body.Length;
+        var attempt = new Attempt(decided, lease, asked.Id, mayRetry, keepsClientKey: !state.Doors.WantsKeys, state.Time);
+        http.Request.Body = new MemoryStream(asked.Body, writable: false);
+        if (http.Request.ContentLength is null && asked.Body.Length > 0) http.Request.ContentLength = asked.Body.Length;
+        var span = GatewayTracing.Begin(decided);
         var error = await forwarder.SendAsync(http, worker.Address.Address.ToString(), client, _config, attempt, http.RequestAborted);
-        Settle(attempt, decided, prompt, error, http);
+        Settle(attempt, decided, asked, error);
+        GatewayTracing.End(span, decided.Receipt, error != ForwarderError.None || attempt.Failure is not null);
         if (http.RequestAborted.IsCancellationRequested || http.Response.HasStarted && attempt.Failure is null) return null;
         if (attempt.Failure is { } failure) return failure;
         return error == ForwarderError.None ? null : Explain(http, error);
     }
 
-    private void Settle(Attempt attempt, Router.Decided decided, PromptTokens prompt, ForwarderError error, HttpContext http)
+    private void Settle(Attempt attempt, Router.Decided decided, Asked asked, ForwarderError error)
     {
-        var (receipt, worker) = (decided.Receipt, decided.Worker);
+        var (receipt, worker, http) = (decided.Receipt, decided.Worker, asked.Http);
         if (http.RequestAborted.IsCancellationRequested && attempt.Failure is null)
         {
             worker.Breaker.Forget();
@@ -85,9 +112,20 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
         }
         var (promptTokens, cached, completion) = attempt.Watch.Usage();
         (receipt.ActualPromptTokens, receipt.ActualCachedTokens) = (promptTokens, cached);
-        if (promptTokens is { } count) state.Prompts.Learn(prompt, count);
+        if (promptTokens is { } count)
+        {
+            state.Prompts.Learn(asked.Prompt, count);
+            asked.ActualTokens = count + completion.GetValueOrDefault();
+        }
         if (cached is { } actual) worker.Trust.Observe(decided.PredictedTokens, actual);
         state.Metrics.CountAnswer(worker.Address.Name, receipt, completion);
+    }
+
+    private Task RefuseAtTheDoorAsync(HttpContext http, Tenant tenant, string code, string why, TimeSpan retryAfter)
+    {
+        state.Metrics.CountRefusal(tenant.Name, code);
+        return Answers.WriteErrorAsync(http, StatusCodes.Status429TooManyRequests, "rate_limit_error", code,
+            string.Create(CultureInfo.InvariantCulture, $"{why}; try again in {Math.Ceiling(Math.Max(1, retryAfter.TotalSeconds)):0} s."), retryAfter);
     }
 
     private static string Explain(HttpContext http, ForwarderError error) =>
@@ -145,5 +183,12 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
     {
         var session = http.Request.Headers[SessionHeader].ToString() is { Length: > 0 } header ? header : envelope.User;
         return string.IsNullOrEmpty(session) ? 0 : XxHash64.HashToUInt64(Encoding.UTF8.GetBytes(session)) | 1;
+    }
+
+    /// <summary>A request on its way.</summary>
+    private sealed record Asked(HttpContext Http, string Id, byte[] Body, RequestEnvelope Envelope, PromptTokens Prompt)
+    {
+        /// <summary>Prompt and answer tokens by the worker's word, once known.</summary>
+        public double? ActualTokens { get; set; }
     }
 }

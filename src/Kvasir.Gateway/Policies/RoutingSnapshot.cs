@@ -7,6 +7,8 @@ public readonly ref struct RoutingSnapshot
     public required double PromptTokens { get; init; }
     /// <summary>Workers that could take it; never empty.</summary>
     public required ReadOnlySpan<Candidate> Candidates { get; init; }
+    /// <summary>Time to first token to keep, in seconds; 0 for the least.</summary>
+    public double GoalSeconds { get; init; }
     /// <summary>Decisions taken before this one.</summary>
     public long Turn { get; init; }
     /// <summary>Random bits.</summary>

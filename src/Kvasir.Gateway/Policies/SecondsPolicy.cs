@@ -15,6 +15,9 @@ public sealed class SecondsPolicy : IRoutingPolicy
     /// <summary>Share of the prompt's own time that each running decode counts: it waits while the prompt is read.</summary>
     private const double DecodeShare = 0.03;
 
+    /// <summary>Weights of a second within the goal and of one beyond it.</summary>
+    private const double WithinGoal = 0.1, BeyondGoal = 10;
+
     /// <summary>A worker that just started counts as this much slower than it is, falling to nothing while it warms up.</summary>
     private const double ColdPenalty = 3;
 
@@ -32,7 +35,11 @@ public sealed class SecondsPolicy : IRoutingPolicy
         {
             var candidate = snapshot.Candidates[i];
             var own = Uncached(candidate, snapshot.PromptTokens) / candidate.PrefillRate;
-            lowest.Offer(i, Seconds(candidate, snapshot.PromptTokens) + own * (delay + DecodeShare * candidate.Decoding) + DecodeSeconds * candidate.Decoding);
+           
+            var seconds = Seconds(candidate, snapshot.PromptTokens);
+            // Within the goal, sooner is no better: what it costs the fleet decides. Beyond it, every second counts much.
+            var felt = snapshot.GoalSeconds <= 0 ? seconds : seconds <= snapshot.GoalSeconds ? WithinGoal * seconds : seconds + BeyondGoal * (seconds - snapshot.GoalSeconds);
+            lowest.Offer(i, felt + own * (delay + DecodeShare * candidate.Decoding + (snapshot.GoalSeconds > 0 ? 1 : 0)) + DecodeSeconds * candidate.Decoding);
         }
         return lowest.Index;
     }

@@ -21,6 +21,12 @@ public sealed class PromptReader(WorkerFleet fleet, Func<Worker, bool> publishes
         lock (_lock) return PromptTokens.OfText(envelope.Prompt.Span, _tokens / _bytes);
     }
 
+    /// <summary>About how many tokens a request's prompt has, without asking anybody.</summary>
+    public double Estimate(RequestEnvelope envelope)
+    {
+        lock (_lock) return envelope.Tokens?.Length ?? (envelope.Prompt.Length * _tokens / _bytes);
+    }
+
     /// <summary>An answer told how many tokens the prompt had.</summary>
     public void Learn(PromptTokens prompt, int actualTokens)
     {

@@ -33,6 +33,8 @@ public sealed record DecisionReceipt
     public required int CandidateCount { get; init; }
     /// <summary>Who took it.</summary>
     public required string Chosen { get; init; }
+    /// <summary>Estimated time to the first token there.</summary>
+    public double? ChosenSeconds { get; init; }
     /// <summary>Tokens that the chosen worker was believed to hold.</summary>
     public required double PredictedCachedTokens { get; init; }
     /// <summary>What other policies would have chosen.</summary>

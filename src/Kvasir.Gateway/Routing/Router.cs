@@ -23,6 +23,9 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
     /// <summary>Policies that are asked on every request but do not act.</summary>
     public ImmutableArray<IRoutingPolicy> Shadows { get; set; } = [];
 
+    /// <summary>Time to first token to keep, in seconds, or null for the least.</summary>
+    public double? GoalSeconds { get; set; }
+
     /// <summary>A decision and its receipt.</summary>
     /// <param name="Worker">Who takes the request.</param>
     /// <param name="PredictedTokens">Tokens that its sources say it holds, before trust.</param>
@@ -73,6 +76,7 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
         {
             PromptTokens = prompt.Count,
             Candidates = candidates,
+            GoalSeconds = GoalSeconds ?? 0,
             Turn = turn,
             Draw = draw,
             SessionKey = session,
@@ -91,6 +95,7 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
             Candidates = Receipts(workers, candidates, prompt),
             CandidateCount = candidates.Length,
             Chosen = worker.Address.Name,
+            ChosenSeconds = Math.Round(SecondsPolicy.Seconds(candidates[chosen], prompt.Count), 6),
             PredictedCachedTokens = Math.Round(cached[worker.Number]),
             Shadows = Ask(snapshot, workers),
             Attempt = attempt,

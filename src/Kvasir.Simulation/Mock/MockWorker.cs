@@ -51,6 +51,9 @@ public sealed class MockWorker : IAsyncDisposable
     /// <summary>Requests inside.</summary>
     public int Inside => Volatile.Read(ref _running) + Volatile.Read(ref _waiting);
 
+    /// <summary>The Authorization header of the last answered request, or null for none.</summary>
+    public string? LastAuthorization { get; private set; }
+
     /// <summary>Listens.</summary>
     public static async Task<MockWorker> StartAsync(MockWorkerOptions options, TimeProvider? time = null)
     {
@@ -102,6 +105,7 @@ public sealed class MockWorker : IAsyncDisposable
 
     private async Task AnswerAsync(HttpContext http, bool chat)
     {
+        LastAuthorization = http.Request.Headers.Authorization.FirstOrDefault();
         var (envelope, prompt) = await ReadAsync(http);
         var (error, hang, breaks) = Draw();
         if (error)

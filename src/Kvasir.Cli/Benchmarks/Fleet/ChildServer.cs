@@ -28,7 +28,10 @@ internal sealed partial class ChildServer : IAsyncDisposable
     public static async Task<ChildServer> StartAsync(IEnumerable<string> arguments, CancellationToken cancel)
     {
         var list = arguments.ToList();
-        var start = new ProcessStartInfo(Environment.ProcessPath ?? throw new CommandException("The program's own path is unknown, so that it cannot start workers."), list)
+        var program = Environment.ProcessPath ?? throw new CommandException("The program's own path is unknown, so that it cannot start workers.");
+        // Under the runtime's host (dotnet kvasir.dll) the host is the program and the assembly its first argument.
+        var isHosted = Path.GetFileNameWithoutExtension(program).Equals("dotnet", StringComparison.OrdinalIgnoreCase);
+        var start = new ProcessStartInfo(program, isHosted ? [Path.Combine(AppContext.BaseDirectory, "kvasir.dll"), .. list] : list)
         {
             RedirectStandardOutput = true, RedirectStandardError = true,
         };

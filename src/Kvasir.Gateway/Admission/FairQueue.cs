@@ -1,0 +1,92 @@
+namespace Kvasir.Gateway.Admission;
+
+/// <summary>
+/// Room for so many requests at a time. Where there is none, requests wait: the higher priority first, within one
+/// priority the tenant that was served least by its weight (start-time fair queuing, Goyal, Vin, Cheng 1996), within one
+/// tenant the first first. Beyond a bound they are refused.
+/// </summary>
+public sealed class FairQueue
+{
+    private readonly Lock _lock = new();
+    private readonly SortedSet<Waiter> _waiting = new(Waiter.Order);
+    private readonly Dictionary<string, double> _finished = new(StringComparer.Ordinal);
+    private double _virtualTime;
+    private long _number;
+    private int _inside;
+
+    /// <param name="room">Requests that are served at a time.</param>
+    /// <param name="mostWaiting">Requests that may wait.</param>
+    public FairQueue(int room, int mostWaiting) => (Room, MostWaiting) = (room, mostWaiting);
+
+    /// <summary>Requests that are served at a time.</summary>
+    public int Room { get; }
+
+    /// <summary>Requests that may wait.</summary>
+    public int MostWaiting { get; }
+
+    /// <summary>Requests that are served.</summary>
+    public int Inside { get { lock (_lock) return _inside; } }
+
+    /// <summary>Requests that wait.</summary>
+    public int Waiting { get { lock (_lock) return _waiting.Count; } }
+
+    /// <summary>Waits for room; false where too many wait already. Whoever came in must <see cref="Leave"/>.</summary>
+    /// <param name="tenant">Who asks.</param>
+    /// <param name="cancel">The client left.</param>
+    public ValueTask<bool> EnterAsync(Tenant tenant, CancellationToken cancel)
+    {
+        Waiter waiter;
+        lock (_lock)
+        {
+            if (_inside < Room)
+            {
+                _inside++;
+                return ValueTask.FromResult(true);
+            }
+            if (_waiting.Count >= MostWaiting) return ValueTask.FromResult(false);
+            // Nobody earns credit by asking for nothing: a tenant that comes back starts with the present.
+            if (_waiting.Count == 0) _finished.Clear();
+            var start = Math.Max(_virtualTime, _finished.GetValueOrDefault(tenant.Name));
+            _finished[tenant.Name] = start + (1 / tenant.Weight);
+            waiter = new Waiter(tenant.Priority, start, _number++);
+            _waiting.Add(waiter);
+        }
+        return WaitAsync(waiter, cancel);
+    }
+
+    /// <summary>A request ended: the next one may come in.</summary>
+    public void Leave()
+    {
+        lock (_lock)
+        {
+            if (_waiting.Min is not { } next)
+            {
+                _inside--;
+                return;
+            }
+            _waiting.Remove(next);
+            _virtualTime = Math.Max(_virtualTime, next.Start);
+            next.Admitted.TrySetResult();
+        }
+    }
+
+    private async ValueTask<bool> WaitAsync(Waiter waiter, CancellationToken cancel)
+    {
+        await using var left = cancel.Register(() =>
+        {
+            // Whoever was admitted a moment ago has its room, and gives it back as everybody does.
+            lock (_lock)
+                if (_waiting.Remove(waiter)) waiter.Admitted.TrySetCanceled(cancel);
+        });
+        await waiter.Admitted.Task;
+        return true;
+    }
+
+    private sealed record Waiter(RequestPriority Priority, double Start, long Number)
+    {
+        public static readonly IComparer<Waiter> Order = Comparer<Waiter>.Create((a, b) =>
+            a.Priority != b.Priority ? a.Priority.CompareTo(b.Priority) : a.Start != b.Start ? a.Start.CompareTo(b.Start) : a.Number.CompareTo(b.Number));
+
+        public TaskCompletionSource Admitted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

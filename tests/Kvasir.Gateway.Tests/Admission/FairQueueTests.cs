@@ -1,0 +1,85 @@
+using Kvasir.Gateway.Admission;
+
+namespace Kvasir.Gateway.Tests.Admission;
+
+public sealed class FairQueueTests
+{
+    [Fact]
+    public async Task A_tenant_that_asks_for_much_does_not_keep_another_waiting()
+    {
+        var queue = new FairQueue(1, 1000);
+        Assert.True(await queue.EnterAsync(Named("first"), default));
+        var greedy = Enumerable.Range(0, 20).Select(_ => queue.EnterAsync(Named("greedy"), default).AsTask()).ToList();
+        var modest = Enumerable.Range(0, 3).Select(_ => queue.EnterAsync(Named("modest"), default).AsTask()).ToList();
+        // Three of the first six places are the modest one's, though it came last.
+        for (var i = 0; i < 6; i++) queue.Leave();
+        Assert.All(await Task.WhenAll(modest), Assert.True);
+        Assert.Equal(17, queue.Waiting);
+        for (var i = 0; i < 18; i++) queue.Leave();
+        Assert.All(await Task.WhenAll(greedy), Assert.True);
+        Assert.Equal(0, queue.Inside);
+    }
+
+    [Fact]
+    public async Task Weights_divide_what_is_served()
+    {
+        var queue = new FairQueue(1, 1000);
+        Assert.True(await queue.EnterAsync(Named("first"), default));
+        var heavy = Named("heavy") with { Weight = 3 };
+        var waiting = new List<(string Name, Task<bool> Entry)>();
+        for (var i = 0; i < 40; i++)
+        {
+            waiting.Add(("heavy", queue.EnterAsync(heavy, default).AsTask()));
+            waiting.Add(("light", queue.EnterAsync(Named("light"), default).AsTask()));
+        }
+        for (var i = 0; i < 20; i++) queue.Leave();
+        await TestFleet.UntilAsync(() => waiting.Count(entry => entry.Entry.IsCompleted) == 20);
+        Assert.InRange(waiting.Count(entry => entry.Entry.IsCompleted && entry.Name == "heavy"), 14, 16);
+        for (var i = 0; i < 61; i++) queue.Leave();
+        Assert.Equal((0, 0), (queue.Inside, queue.Waiting));
+    }
+
+    [Fact]
+    public async Task A_higher_priority_goes_first()
+    {
+        var queue = new FairQueue(1, 10);
+        await queue.EnterAsync(Named("first"), default);
+        var low = queue.EnterAsync(Named("low") with { Priority = RequestPriority.Low }, default).AsTask();
+        var normal = queue.EnterAsync(Named("normal"), default).AsTask();
+        var high = queue.EnterAsync(Named("high") with { Priority = RequestPriority.High }, default).AsTask();
+        queue.Leave();
+        Assert.True(await high);
+        Assert.False(normal.IsCompleted);
+        queue.Leave();
+        Assert.True(await normal);
+        Assert.False(low.IsCompleted);
+        queue.Leave();
+        Assert.True(await low);
+    }
+
+    [Fact]
+    public async Task Beyond_its_bound_the_queue_refuses()
+    {
+        var queue = new FairQueue(1, 1);
+        Assert.True(await queue.EnterAsync(Named("a"), default));
+        var waits = queue.EnterAsync(Named("a"), default);
+        Assert.False(await queue.EnterAsync(Named("a"), default));
+        queue.Leave();
+        Assert.True(await waits);
+    }
+
+    [Fact]
+    public async Task Whoever_leaves_the_queue_takes_no_room()
+    {
+        var queue = new FairQueue(1, 10);
+        await queue.EnterAsync(Named("a"), default);
+        using var leave = new CancellationTokenSource();
+        var waits = queue.EnterAsync(Named("a"), leave.Token).AsTask();
+        await leave.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waits);
+        queue.Leave();
+        Assert.Equal((0, 0), (queue.Inside, queue.Waiting));
+    }
+
+    private static Tenant Named(string name) => new() { Name = name, KeyHash = "" };
+}
