@@ -59,7 +59,7 @@ public static class PlanCommand
             : EngineCatalogue.Find(chosen) ?? throw new UsageException($"--engine '{chosen}' is not known; {string.Join(", ", EngineCatalogue.Names)} are.");
         var options = flags.Read(parse) with { Quantization = model.Quantization, CheckpointBytes = model.CheckpointBytes };
         if (flags.Gpu(parse)?.Equals("any", StringComparison.OrdinalIgnoreCase) ?? false)
-            return Any(new PlanRequest { Model = model.Spec, ModelName = model.Name, Gpu = GpuCatalogue.All.First(), Engine = engine, Options = options, Concurrency = flags.Concurrency(parse) }, format, output);
+            return Any(new PlanRequest { Model = model.Spec, ModelName = Quoted(model.Name), Gpu = GpuCatalogue.All.First(), Engine = engine, Options = options, Concurrency = flags.Concurrency(parse) }, format, output);
         var (gpu, used, count) = Where(flags, parse);
         if (gpu.Id == CpuId)
         {
@@ -69,7 +69,7 @@ public static class PlanCommand
         }
         var request = new PlanRequest
         {
-            Model = model.Spec, ModelName = model.Name, Gpu = gpu, Gpus = count, UsedBytes = used, Engine = CorrectedRules.Of(engine, corrections, gpu.Id), Options = options, Concurrency = flags.Concurrency(parse),
+            Model = model.Spec, ModelName = Quoted(model.Name), Gpu = gpu, Gpus = count, UsedBytes = used, Engine = CorrectedRules.Of(engine, corrections, gpu.Id), Options = options, Concurrency = flags.Concurrency(parse),
         };
         var plan = MemoryPlanner.Plan(Split(request, flags.Split(parse)));
         var view = new PlanView(plan, model) { Workload = workload.Play(parse, plan) };
@@ -84,6 +84,9 @@ public static class PlanCommand
     }
 
     private const string CpuId = "cpu";
+
+    /// <summary>A name as a shell takes it.</summary>
+    private static string Quoted(string name) => name.All(c => char.IsAsciiLetterOrDigit(c) || c is '/' or '.' or '-' or '_' or ':' or '@' or '+' or '=' or ',') ? name : $"'{name.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
     /// <summary>The GPU that was named, or this machine's: the kind it has most of, with what others hold of it.</summary>
     private static (Gpu Gpu, long Used, int Count) Where(PlanFlags flags, ParseResult parse)

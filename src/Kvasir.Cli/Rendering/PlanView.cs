@@ -52,9 +52,13 @@ internal sealed class PlanView(MemoryPlan plan, PlannedModel model)
         .Where(engine => engine.Name == plan.Request.Engine.Name || (engine is not KvasirRules && plan.Request.Engine.Plain is not KvasirRules && model.Gguf == engine is LlamaCppRules))
         .OrderByDescending(engine => engine.Name == plan.Request.Engine.Name)
         .Select(engine => engine.Name == plan.Request.Engine.Name ? plan.Request.Engine : engine)
-        .Select(engine => (engine, Estimate: engine.Estimate(model.Spec, plan.Request.Device, plan.Request.Options)))
-        .Where(candidate => candidate.Estimate.Fits)
-        .Select(candidate => (candidate.engine.Name, candidate.engine.LaunchCommand(model.Name, candidate.Estimate, plan.Request.Options)))];
+        .Select(engine => engine == plan.Request.Engine ? plan.Request : plan.Request with
+        {
+            // Another engine's version and share mean nothing to it.
+            Engine = engine, Options = plan.Request.Options with { Version = null, Utilization = null },
+        })
+        .Where(MemoryPlanner.Fits)
+        .Select(request => (request.Engine.Name, request.Engine.LaunchCommand(request.ModelName, request.Engine.Estimate(request.Model, request.Device, request.Options), request.Options)))];
 
     /// <summary>Bytes per parameter that the rule of thumb takes for this storage.</summary>
     public double BytesPerParameter => (plan.Request.Options.Quantization is { Gguf.Base: var type } ? type.BlockBytes * 8.0 / type.Length : plan.Request.Options.Quantization.Format.BitsPerWeight()) / 8;

@@ -15,6 +15,12 @@ public sealed class CorrectedRules(EngineRules rules, IReadOnlyCollection<Correc
     /// <inheritdoc/>
     public override EngineRules Plain => rules;
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> KvTypes => rules.KvTypes;
+
+    /// <inheritdoc/>
+    public override string? Obstacle(ServingOptions options) => rules.Obstacle(options);
+
     /// <summary>The rules themselves where no correction is kept for the engine on this GPU, else the rules as corrected.</summary>
     public static EngineRules Of(EngineRules rules, IReadOnlyCollection<Correction> corrections, string gpu) =>
         corrections.Any(one => one.Engine == rules.Name && one.Gpu == gpu) ? new CorrectedRules(rules, corrections, gpu) : rules;

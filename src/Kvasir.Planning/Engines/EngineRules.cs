@@ -14,6 +14,13 @@ public abstract partial class EngineRules
     /// <summary>The rules without corrections from logs.</summary>
     public virtual EngineRules Plain => this;
 
+    /// <summary>Names of the types in which the engine can keep keys and values.</summary>
+    public virtual IReadOnlyList<string> KvTypes => ["bf16", "fp8"];
+
+    /// <summary>What the engine cannot do of the options, and what to give instead; null where it can.</summary>
+    public virtual string? Obstacle(ServingOptions options) => KvTypes.Contains(options.KvType.Name) ? null
+        : $"{Name} keeps no KV cache in {options.KvType.Name}; give --kv-dtype {string.Join(", ", KvTypes)}.";
+
     /// <summary>Where the memory of each GPU would go.</summary>
     public abstract MemoryEstimate Estimate(ModelSpec model, Device device, ServingOptions options);
 

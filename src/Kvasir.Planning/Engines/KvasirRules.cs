@@ -33,6 +33,9 @@ public sealed class KvasirRules : EngineRules
     public override string Name => "kvasir";
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> KvTypes { get; } = ["bf16", "f32"];
+
+    /// <inheritdoc/>
     public override MemoryEstimate Estimate(ModelSpec model, Device device, ServingOptions options)
     {
         var sequences = options.MaxSequences ?? KvasirConstants.MaxSequences;

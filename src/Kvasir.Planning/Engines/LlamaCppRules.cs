@@ -24,6 +24,9 @@ public sealed class LlamaCppRules : EngineRules
     public override string Name => "llama.cpp";
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> KvTypes { get; } = ["bf16", "f32", "fp8", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"];
+
+    /// <inheritdoc/>
     public override MemoryEstimate Estimate(ModelSpec model, Device device, ServingOptions options)
     {
         // Layers are divided among devices, each whole: what others call pipeline stages.
@@ -74,7 +77,10 @@ public sealed class LlamaCppRules : EngineRules
     /// <inheritdoc/>
     public override string LaunchCommand(string model, MemoryEstimate estimate, ServingOptions options)
     {
-        var command = new List<string> { "llama-server -m", model, "-ngl 999", $"-c {estimate.Context * estimate.MaxSequences}", $"-np {estimate.MaxSequences}", $"-ub {estimate.MaxBatchedTokens}" };
+        // Layers that stay in host memory are whole ones; the output counts as one more.
+        var layers = ((LlamaCppKvLayout)estimate.Layout).ModelLayers + 1;
+        var resident = options.OffloadBytes == 0 ? layers : (int)(layers * (double)estimate.Weights.Likely / (estimate.Weights.Likely + options.OffloadBytes));
+        var command = new List<string> { "llama-server -m", model, $"-ngl {(resident == layers ? 999 : resident)}", $"-c {estimate.Context * estimate.MaxSequences}", $"-np {estimate.MaxSequences}", $"-ub {estimate.MaxBatchedTokens}" };
         if (options.Parallelism.Gpus > 1) command.Add("-sm layer");
         if (options.KvType.Name is "fp8" or "q8_0") command.Add("-fa on -ctk q8_0 -ctv q8_0");
         else if (options.KvType.Name is not "bf16") command.Add($"-fa on -ctk {options.KvType.Name} -ctv {options.KvType.Name}");
@@ -89,6 +95,8 @@ public sealed record LlamaCppKvLayout : KvLayout
 {
     /// <summary>Bytes per cell and window of each layer on the fullest device.</summary>
     public required ImmutableArray<LayerCache> Layers { get; init; }
+    /// <summary>Layers of the model on all devices.</summary>
+    public required int ModelLayers { get; init; }
     /// <summary>Tokens computed at once.</summary>
     public required int UBatch { get; init; }
     /// <summary>Requests that share the cache, each with a window of its own.</summary>
@@ -112,7 +120,7 @@ public sealed record LlamaCppKvLayout : KvLayout
         var layers = KvShape.Layers(kept, type, 1, LlamaCppConstants.StateElementBytes);
         if (options.FullWindows) layers = [.. layers.Select(layer => layer with { Window = null })];
         var stage = options.Parallelism.Stages(layers.Count).Select(s => layers.Skip(s.First).Take(s.End - s.First).ToList()).MaxBy(s => s.Sum(layer => layer.BytesPerToken))!;
-        return new LlamaCppKvLayout { BytesPerToken = stage.Sum(layer => layer.BytesPerToken), Layers = [.. stage], UBatch = ubatch, Sequences = sequences };
+        return new LlamaCppKvLayout { BytesPerToken = stage.Sum(layer => layer.BytesPerToken), Layers = [.. stage], ModelLayers = layers.Count, UBatch = ubatch, Sequences = sequences };
     }
 
     /// <summary>Builds before May 2025 (version given as a month) kept the keys and values of every head of latent attention.</summary>

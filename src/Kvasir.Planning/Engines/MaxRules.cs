@@ -23,6 +23,13 @@ public sealed class MaxRules : EngineRules
     public override string Name => "max";
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> KvTypes { get; } = ["bf16"];
+
+    /// <inheritdoc/>
+    public override string? Obstacle(ServingOptions options) =>
+        options.Parallelism.Pipeline > 1 || options.Parallelism.Experts ? "max divides a model by tensor parallelism alone; give --tp." : base.Obstacle(options);
+
+    /// <inheritdoc/>
     public override MemoryEstimate Estimate(ModelSpec model, Device device, ServingOptions options)
     {
         var constants = MaxConstants.ByVersion[^1];
@@ -52,6 +59,6 @@ public sealed class MaxRules : EngineRules
     {
         var devices = options.Parallelism.Tensor > 1 ? " --devices gpu:" + string.Join(',', Enumerable.Range(0, options.Parallelism.Tensor)) : "";
         return string.Create(CultureInfo.InvariantCulture,
-            $"max serve --model {model}{devices} --max-length {estimate.Context} --max-batch-size {estimate.MaxSequences} --device-memory-utilization {options.Utilization ?? 0.9:0.##}");
+            $"max serve --model {model}{devices} --max-length {estimate.Context} --max-batch-size {estimate.MaxSequences} --max-batch-input-tokens {estimate.MaxBatchedTokens} --device-memory-utilization {options.Utilization ?? 0.9:0.##}");
     }
 }

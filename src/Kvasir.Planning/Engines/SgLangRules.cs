@@ -13,6 +13,9 @@ public sealed class SgLangRules : EngineRules
     public override string Name => "sglang";
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> KvTypes { get; } = ["bf16", "fp8", "fp4_mx_block16"];
+
+    /// <inheritdoc/>
     public override MemoryEstimate Estimate(ModelSpec model, Device device, ServingOptions options)
     {
         var constants = SgLangConstants.For(device.ToolBytes / 1073741824.0);
@@ -98,7 +101,7 @@ public sealed class SgLangRules : EngineRules
         command.Add($"--context-length {estimate.Context}");
         if (options.MaxSequences is { } sequences) command.Add($"--max-running-requests {sequences}");
         command.Add($"--chunked-prefill-size {estimate.MaxBatchedTokens}");
-        if (options.KvType.Name == "fp8") command.Add("--kv-cache-dtype fp8_e4m3");
+        if (options.KvType.Name != "bf16") command.Add($"--kv-cache-dtype {(options.KvType.Name == "fp8" ? "fp8_e4m3" : "fp4_e2m1")}");
         if (options.Quantization.LoadFlag is { } flag) command.Add($"--quantization {flag}");
         if (options.Eager) command.Add("--disable-cuda-graph");
         if (options.OffloadBytes > 0) command.Add($"--cpu-offload-gb {Math.Ceiling(options.OffloadBytes / 1073741824.0)}");

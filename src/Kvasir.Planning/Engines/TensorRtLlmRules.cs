@@ -23,6 +23,9 @@ public sealed class TensorRtLlmRules : EngineRules
     public override string Name => "trtllm";
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> KvTypes { get; } = ["bf16", "fp8", "nvfp4"];
+
+    /// <inheritdoc/>
     public override MemoryEstimate Estimate(ModelSpec model, Device device, ServingOptions options)
     {
         var constants = Minor(options.Version) is not null ? TensorRtLlmConstants.ByVersion[0] : TensorRtLlmConstants.ByVersion[^1];
@@ -68,7 +71,7 @@ public sealed class TensorRtLlmRules : EngineRules
             $"--max_seq_len {estimate.Context} --max_batch_size {estimate.MaxSequences} --max_num_tokens {estimate.MaxBatchedTokens}"));
         // The cache's size and type have no flag of their own; the file of further options has both.
         var tokens = estimate.Layout.CapacityTokens(Math.Max(0, estimate.PoolLow), estimate.Context);
-        command.Add($"--extra_llm_api_options <(echo 'kv_cache_config: {{max_tokens: {tokens}{(options.KvType.Name == "fp8" ? ", dtype: fp8" : "")}}}')");
+        command.Add($"--extra_llm_api_options <(echo 'kv_cache_config: {{max_tokens: {tokens}{(options.KvType.Name == "bf16" ? "" : $", dtype: {options.KvType.Name}")}}}')");
         return string.Join(' ', command);
     }
 }

@@ -16,6 +16,9 @@ public sealed class VllmRules : EngineRules
     public override string Name => "vllm";
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> KvTypes { get; } = ["bf16", "fp8", "fp8_per_token_head", "int8_per_token_head", "int4_per_token_head", "nvfp4", "fp8_ds_mla"];
+
+    /// <inheritdoc/>
     public override MemoryEstimate Estimate(ModelSpec model, Device device, ServingOptions options)
     {
         var minor = MinorOf(options);
@@ -146,7 +149,7 @@ public sealed class VllmRules : EngineRules
         command.Add($"--max-model-len {estimate.Context}");
         command.Add($"--max-num-seqs {estimate.MaxSequences}");
         command.Add($"--max-num-batched-tokens {estimate.MaxBatchedTokens}");
-        if (options.KvType.Name == "fp8") command.Add("--kv-cache-dtype fp8");
+        if (options.KvType.Name != "bf16") command.Add($"--kv-cache-dtype {options.KvType.Name}");
         if (options.Quantization.LoadFlag is { } flag) command.Add($"--quantization {flag}");
         if (options.Eager) command.Add("--enforce-eager");
         if (options.TextOnly) command.Add("""--limit-mm-per-prompt '{"image":0,"video":0}'""");

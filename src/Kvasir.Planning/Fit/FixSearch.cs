@@ -34,7 +34,7 @@ internal static class FixSearch
         var another = false;
         foreach (var candidate in candidates.Where(candidate => candidate.GateMet))
         {
-            if (candidate.Apply(current) is not { } next || next.Options.Parallelism.Obstacle(next.Model, next.Options.Quantization) is not null) continue;
+            if (candidate.Apply(current) is not { } next || MemoryPlanner.Obstacle(next) is not null) continue;
             current = next;
             done.Add(candidate.What);
             if (candidate.Gate.Length > 0) gates.Add(candidate.Gate);
@@ -46,7 +46,7 @@ internal static class FixSearch
 
     private static Fix? Try(PlanRequest request, MemoryEstimate before, PlanRequest changed, string what, string gate, bool met, bool anotherCheckpoint)
     {
-        if (changed.Options.Parallelism.Obstacle(changed.Model, changed.Options.Quantization) is not null) return null;
+        if (MemoryPlanner.Obstacle(changed) is not null) return null;
         var after = changed.Engine.Estimate(changed.Model, changed.Device, changed.Options);
         var saves = Needed(before, request.Concurrency) - Needed(after, changed.Concurrency);
         var fits = MemoryPlanner.Fits(changed);

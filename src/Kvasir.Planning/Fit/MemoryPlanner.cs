@@ -27,8 +27,8 @@ public static class MemoryPlanner
         };
     }
 
-    internal static bool Fits(PlanRequest request) => request.Options.Parallelism.Obstacle(request.Model, request.Options.Quantization) is null
-        && Reason(request, request.Engine.Estimate(request.Model, request.Device, request.Options)) is null;
+    /// <summary>Whether it fits, without looking for what would help; a split or an option that cannot be had does not.</summary>
+    public static bool Fits(PlanRequest request) => Obstacle(request) is null && Reason(request, request.Engine.Estimate(request.Model, request.Device, request.Options)) is null;
 
     private static void Check(PlanRequest request)
     {
@@ -36,8 +36,11 @@ public static class MemoryPlanner
         if (request.Concurrency <= 0) throw new PlanException($"{request.Concurrency} requests together make no sense; give a positive --concurrency.");
         if (request.Options.Utilization is <= 0 or > 1) throw new PlanException(string.Create(CultureInfo.InvariantCulture, $"--utilization is a share between 0 and 1, such as 0.9; {request.Options.Utilization} was given."));
         if (request.Options.MaxSequences is <= 0 || request.Options.MaxBatchedTokens is <= 0) throw new PlanException("--max-seqs and --max-batched-tokens must be positive.");
-        if (request.Options.Parallelism.Obstacle(request.Model, request.Options.Quantization) is { } obstacle) throw new PlanException(obstacle);
+        if (Obstacle(request) is { } obstacle) throw new PlanException(obstacle);
     }
+
+    internal static string? Obstacle(PlanRequest request) =>
+        request.Options.Parallelism.Obstacle(request.Model, request.Options.Quantization) ?? request.Engine.Obstacle(request.Options);
 
     /// <summary>The first thing that is too large, in the order in which an engine meets them; null where nothing is.</summary>
     private static string? Reason(PlanRequest request, MemoryEstimate estimate)

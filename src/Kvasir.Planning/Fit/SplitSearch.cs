@@ -19,8 +19,8 @@ public static class SplitSearch
     {
         if (request.Gpu.MigProfile is not null && gpus > 1) return null;
         return Splits(request, gpus)
-            .Where(split => split.Obstacle(request.Model, request.Options.Quantization) is null)
             .Select(split => (Split: split, Request: request with { Gpus = gpus, Options = request.Options with { Parallelism = split } }))
+            .Where(candidate => MemoryPlanner.Obstacle(candidate.Request) is null)
             .OrderByDescending(candidate => MemoryPlanner.Fits(candidate.Request))
             .ThenByDescending(candidate => Speed(candidate.Request))
             .ThenBy(candidate => candidate.Split.Pipeline)

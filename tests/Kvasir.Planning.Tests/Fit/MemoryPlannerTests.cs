@@ -135,11 +135,43 @@ public sealed class MemoryPlannerTests
     [InlineData("max", "--max-length 8192")]
     public void Launch_commands_carry_exact_sizes(string engine, string flag)
     {
-        var request = Request(Llama70B, "H100 SXM5 80GB", 4, new() { Context = 8192, KvType = KvType.Fp8 }) with { Engine = EngineCatalogue.Find(engine)! };
+        var request = Request(Llama70B, "H100 SXM5 80GB", 4, new() { Context = 8192 }) with { Engine = EngineCatalogue.Find(engine)! };
         var plan = MemoryPlanner.Plan(request);
         var command = request.Engine.LaunchCommand("org/model", plan.Estimate, request.Options);
         Assert.Contains(flag, command, StringComparison.Ordinal);
         Assert.Contains("org/model", command, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("vllm", "fp8", "--kv-cache-dtype fp8")]
+    [InlineData("vllm", "int8_per_token_head", "--kv-cache-dtype int8_per_token_head")]
+    [InlineData("sglang", "fp8", "--kv-cache-dtype fp8_e4m3")]
+    [InlineData("trtllm", "nvfp4", "dtype: nvfp4")]
+    [InlineData("llama.cpp", "q8_0", "-ctk q8_0 -ctv q8_0")]
+    public void A_cache_type_reaches_the_launch_command(string engine, string type, string flag)
+    {
+        var request = Request(Llama8B, "H100 SXM5 80GB", 1, new() { Context = 8192, KvType = KvType.Parse(type)! }) with { Engine = EngineCatalogue.Find(engine)! };
+        Assert.Contains(flag, request.Engine.LaunchCommand("org/model", MemoryPlanner.Plan(request).Estimate, request.Options), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_cache_type_or_split_that_an_engine_lacks_is_refused_with_what_it_takes()
+    {
+        var q8 = Request(Llama8B, "H100 SXM5 80GB", 1, new() { Context = 8192, KvType = KvType.Parse("q8_0")! });
+        Assert.Contains("int8_per_token_head", Assert.Throws<PlanException>(() => MemoryPlanner.Plan(q8)).Message, StringComparison.Ordinal);
+        var stages = Request(Llama8B, "H100 SXM5 80GB", 2, new() { Context = 8192, Parallelism = new(1, 2) }) with { Engine = new MaxRules() };
+        Assert.Contains("--tp", Assert.Throws<PlanException>(() => MemoryPlanner.Plan(stages)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Llama_cpp_keeps_in_host_memory_as_many_layers_as_the_fix_says()
+    {
+        var request = Request(Llama70B, "GeForce RTX 4090", 1, new() { Context = 4096, OffloadBytes = 120L << 30 }) with { Engine = new LlamaCppRules() };
+        var plan = MemoryPlanner.Plan(request);
+        Assert.True(plan.Fits);
+        // 131 GiB in 81 parts, 120 of them in host memory.
+        var command = request.Engine.LaunchCommand("model.gguf", plan.Estimate, request.Options);
+        Assert.Matches(@"-ngl [4-7] ", command);
     }
 
     private static PlanRequest Request(string config, string gpu, int gpus, ServingOptions options) => new()
