@@ -34,10 +34,10 @@ internal static class PlanText
     {
         if (found.Count == 0)
         {
-            output.WriteLine($"{request.Model.Name} fits no known set-up of up to 8 GPUs with these options; try --quantization fp8, --kv-dtype fp8 or a shorter --context.");
+            output.WriteLine($"{request.ModelName} fits no known set-up of up to 8 GPUs with these options; try --quantization fp8, --kv-dtype fp8 or a shorter --context.");
             return;
         }
-        output.WriteLine($"Set-ups that fit {request.Model.Name} under {request.Engine.Name}, least memory first:");
+        output.WriteLine($"Set-ups that fit {request.ModelName} under {request.Engine.Name}, least memory first:");
         output.WriteLine();
         output.WriteLine($"{"GPUs",-40} {"memory",12} {"split",-22} {"together",9} {"max context",12} {"tokens/s",9}");
         foreach (var setup in found)

@@ -40,7 +40,7 @@ internal sealed class PlanView(MemoryPlan plan, PlannedModel model)
         ? new(Math.Max(0, Estimate.PoolLow), plan.Pool, Math.Max(0, Estimate.PoolHigh))
         : Band.Exactly(plan.KvNeeded);
 
-    public string Title => $"{model.Spec.Name} on {plan.Request.Gpus} × {plan.Request.Gpu.Name}, {plan.Request.Engine.Name} {Estimate.Version}";
+    public string Title => $"{model.Name} on {plan.Request.Gpus} × {plan.Request.Gpu.Name}, {plan.Request.Engine.Name} {Estimate.Version}";
 
     public string SplitText => string.Join(", ", (string[])
         [$"tensor parallel {Split.Tensor}", $"pipeline parallel {Split.Pipeline}", .. Split.Experts ? ["expert parallel"] : Array.Empty<string>()]);
@@ -58,7 +58,7 @@ internal sealed class PlanView(MemoryPlan plan, PlannedModel model)
             Engine = engine, Options = plan.Request.Options with { Version = null, Utilization = null },
         })
         .Where(MemoryPlanner.Fits)
-        .Select(request => (request.Engine.Name, request.Engine.LaunchCommand(request.ModelName, request.Engine.Estimate(request.Model, request.Device, request.Options), request.Options)))];
+        .Select(request => (request.Engine.Name, MemoryPlanner.Command(request)))];
 
     /// <summary>Bytes per parameter that the rule of thumb takes for this storage.</summary>
     public double BytesPerParameter => (plan.Request.Options.Quantization is { Gguf.Base: var type } ? type.BlockBytes * 8.0 / type.Length : plan.Request.Options.Quantization.Format.BitsPerWeight()) / 8;

@@ -39,6 +39,12 @@ public sealed record MemoryEstimate
     /// <summary>The pool with everything else at its lowest.</summary>
     public long PoolHigh => FixedPool ?? Left(Weights.Low, Activations.Low, Graphs.Low, Overhead.Low);
 
+    /// <summary>Bytes of cache that the asked requests need together.</summary>
+    public long WantedBytes { get; init; }
+
+    /// <summary>The pool to ask for: what is left even with everything else at its highest, but at least what the asked requests need where that is likely to be there.</summary>
+    public long ExactPool => Math.Max(PoolLow, Math.Min(Pool, Math.Max(WantedBytes, ContextBytes)));
+
     /// <summary>Bytes of everything but the cache that must lie inside the budget.</summary>
     public long Fixed => Weights.Likely + Overhead.Likely + (ActivationsInside ? Activations.Likely : 0) + (GraphsInside ? Graphs.Likely : 0);
 

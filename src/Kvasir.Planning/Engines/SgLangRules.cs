@@ -105,7 +105,7 @@ public sealed class SgLangRules : EngineRules
         if (options.Quantization.LoadFlag is { } flag) command.Add($"--quantization {flag}");
         if (options.Eager) command.Add("--disable-cuda-graph");
         if (options.OffloadBytes > 0) command.Add($"--cpu-offload-gb {Math.Ceiling(options.OffloadBytes / 1073741824.0)}");
-        if (estimate.PoolLow > 0) command.Add($"--max-total-tokens {estimate.Layout.CapacityTokens(estimate.PoolLow, estimate.Context)}");
+        if (estimate.ExactPool > 0) command.Add($"--max-total-tokens {estimate.Layout.CapacityTokens(estimate.ExactPool, estimate.Context)}");
         return string.Join(' ', command);
     }
 }

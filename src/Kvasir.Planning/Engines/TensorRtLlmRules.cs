@@ -70,7 +70,7 @@ public sealed class TensorRtLlmRules : EngineRules
         command.Add(string.Create(CultureInfo.InvariantCulture,
             $"--max_seq_len {estimate.Context} --max_batch_size {estimate.MaxSequences} --max_num_tokens {estimate.MaxBatchedTokens}"));
         // The cache's size and type have no flag of their own; the file of further options has both.
-        var tokens = estimate.Layout.CapacityTokens(Math.Max(0, estimate.PoolLow), estimate.Context);
+        var tokens = estimate.Layout.CapacityTokens(Math.Max(0, estimate.ExactPool), estimate.Context);
         command.Add($"--extra_llm_api_options <(echo 'kv_cache_config: {{max_tokens: {tokens}{(options.KvType.Name == "bf16" ? "" : $", dtype: {options.KvType.Name}")}}}')");
         return string.Join(' ', command);
     }

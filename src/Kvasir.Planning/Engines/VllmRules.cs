@@ -155,7 +155,7 @@ public sealed class VllmRules : EngineRules
         if (options.TextOnly) command.Add("""--limit-mm-per-prompt '{"image":0,"video":0}'""");
         if (options.OffloadBytes > 0) command.Add($"--cpu-offload-gb {Math.Ceiling(options.OffloadBytes / Gibibyte)}");
         // An exact size holds whatever else runs on the card.
-        if (estimate.PoolLow > 0 && !(MinorOf(options) < VllmConstants.FirstExactPool)) command.Add($"--kv-cache-memory-bytes {estimate.PoolLow}");
+        if (estimate.ExactPool > 0 && !(MinorOf(options) < VllmConstants.FirstExactPool)) command.Add($"--kv-cache-memory-bytes {estimate.ExactPool}");
         else command.Add(string.Create(CultureInfo.InvariantCulture, $"--gpu-memory-utilization {options.Utilization ?? VllmConstants.For(MinorOf(options)).Utilization:0.###}"));
         return string.Join(' ', command);
     }

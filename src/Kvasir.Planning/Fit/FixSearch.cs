@@ -51,7 +51,7 @@ internal static class FixSearch
         var saves = Needed(before, request.Concurrency) - Needed(after, changed.Concurrency);
         var fits = MemoryPlanner.Fits(changed);
         if (!fits && saves <= 0) return null;
-        var command = anotherCheckpoint ? "" : changed.Engine.LaunchCommand(changed.ModelName, after, changed.Options);
+        var command = anotherCheckpoint ? "" : MemoryPlanner.Command(changed);
         return new Fix(what, saves, gate, met, fits, changed.Options) { Command = command };
     }
 

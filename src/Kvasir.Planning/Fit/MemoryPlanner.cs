@@ -39,6 +39,13 @@ public static class MemoryPlanner
         if (Obstacle(request) is { } obstacle) throw new PlanException(obstacle);
     }
 
+    /// <summary>The command that starts it, with a cache for the asked requests.</summary>
+    public static string Command(PlanRequest request)
+    {
+        var estimate = request.Engine.Estimate(request.Model, request.Device, request.Options);
+        return request.Engine.LaunchCommand(request.ModelName, estimate with { WantedBytes = estimate.ContextBytes * request.Concurrency }, request.Options);
+    }
+
     internal static string? Obstacle(PlanRequest request) =>
         request.Options.Parallelism.Obstacle(request.Model, request.Options.Quantization) ?? request.Engine.Obstacle(request.Options);
 

@@ -142,6 +142,16 @@ public sealed class MemoryPlannerTests
         Assert.Contains("org/model", command, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void The_cache_that_a_launch_command_asks_for_holds_the_asked_requests()
+    {
+        var request = Request(Llama70B, "H100 SXM5 80GB", 2, new() { Context = 2048 }) with { Concurrency = 8 };
+        var plan = MemoryPlanner.Plan(request);
+        Assert.True(plan.Fits);
+        var bytes = long.Parse(MemoryPlanner.Command(request).Split("--kv-cache-memory-bytes ")[1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
+        Assert.InRange(bytes, plan.KvNeeded, plan.Pool);
+    }
+
     [Theory]
     [InlineData("vllm", "fp8", "--kv-cache-dtype fp8")]
     [InlineData("vllm", "int8_per_token_head", "--kv-cache-dtype int8_per_token_head")]
