@@ -84,9 +84,9 @@ public static class BenchGatewayCommand
         using var output = Output.Open();
         output.WriteLine($"decisions over {figures.Workers} workers, {figures.PromptTokens:#,0} tokens, {figures.IndexBlocks:#,0} blocks in the index");
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"  p50 {OverheadFigures.At(figures.Seconds, 0.5) * 1000:0.000} ms, p99 {OverheadFigures.At(figures.Seconds, 0.99) * 1000:0.000} ms, {figures.BytesPerDecision:0} bytes of garbage each"));
+            $"  p50 {OverheadFigures.At(figures.Seconds, 0.5) * 1000:0.000} ms, p99 {OverheadFigures.At(figures.Seconds, 0.99) * 1000:0.000} ms, {figures.ProcessorSeconds * 1000:0.000} ms of processor time on average, {figures.BytesPerDecision:0} bytes of garbage each"));
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"index: {figures.OperationsPerSecond / 1e6:0.00} M block operations per second on one core; {figures.BytesPerBlock:0.0} bytes per block at {figures.MeasuredBlocks:#,0} blocks, so 100 M blocks need {figures.BytesPerBlock * 0.1:0.0} GB"));
+            $"index: {figures.OperationsPerSecond / 1e6:0.00} M block operations per second of one processor; {figures.BytesPerBlock:0.0} bytes per block at {figures.MeasuredBlocks:#,0} blocks, so 100 M blocks need {figures.BytesPerBlock * 0.1:0.0} GB"));
         return 0;
     }
 

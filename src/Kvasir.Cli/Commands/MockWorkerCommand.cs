@@ -21,11 +21,14 @@ public static class MockWorkerCommand
         var hangs = new Option<double>("--hangs") { Description = "Share of requests that are never answered." };
         var breaks = new Option<double>("--breaks") { Description = "Share of streams that break off after a token." };
         var losses = new Option<double>("--event-losses") { Description = "Share of event messages that are lost." };
+        var duplicates = new Option<double>("--event-duplicates") { Description = "Share of event messages that are sent twice." };
+        var reorders = new Option<double>("--event-reorders") { Description = "Share of event messages that come after the next one." };
+        var delay = new Option<double>("--event-delay-seconds") { Description = "How late event messages are sent." };
         var command = new KvasirCommand("mock-worker", "Pretend to be a worker: an engine's HTTP, metrics and cache events, with latencies and faults to order.",
             "kvasir mock-worker --engine vllm --port 8000 --event-port 5557",
             "kvasir mock-worker --engine sglang --port 8001 --errors 0.1 --breaks 0.05")
         {
-            engine, port, events, rate, token, capacity, block, errors, hangs, breaks, losses,
+            engine, port, events, rate, token, capacity, block, errors, hangs, breaks, losses, duplicates, reorders, delay,
         };
         command.SetAction((parse, _) => RunAsync(new MockWorkerOptions
         {
@@ -40,6 +43,9 @@ public static class MockWorkerCommand
             HangShare = Share("--hangs", parse.GetValue(hangs)),
             BreakShare = Share("--breaks", parse.GetValue(breaks)),
             EventLossShare = Share("--event-losses", parse.GetValue(losses)),
+            EventDuplicateShare = Share("--event-duplicates", parse.GetValue(duplicates)),
+            EventReorderShare = Share("--event-reorders", parse.GetValue(reorders)),
+            EventDelay = TimeSpan.FromSeconds(parse.GetValue(delay) is >= 0 and <= 86_400 and var late ? late : throw new UsageException($"--event-delay-seconds {parse.GetValue(delay)} is not between 0 and 86400.")),
         }));
         return command;
     }

@@ -9,6 +9,8 @@ namespace Kvasir.Gateway.Index;
 /// </summary>
 public sealed class PrefixTable
 {
+    private const int Batch = 32;
+
     private readonly HashTable<uint> _blocks = new(shardBits: 8);
     private readonly HolderSets _sets;
 
@@ -53,12 +55,18 @@ public sealed class PrefixTable
         var any = false;
         foreach (var word in alive) any |= word != 0;
         var position = 1;
-        for (; any && position < chain.Length; position++)
+        Span<uint> sets = stackalloc uint[Batch];
+        while (any && position < chain.Length)
         {
-            var set = SetOf(chain[position]);
-            alive.CopyTo(before);
-            (var changed, any) = _sets.Intersect(set, alive);
-            if (changed) Record(before, alive, position, lengths);
+            var count = Math.Min(Batch, chain.Length - position);
+            // Look-ups that do not wait for each other: memory answers them together.
+            for (var i = 0; i < count; i++) sets[i] = SetOf(chain[position + i]);
+            for (var i = 0; any && i < count; i++, position++)
+            {
+                alive.CopyTo(before);
+                (var changed, any) = _sets.Intersect(sets[i], alive);
+                if (changed) Record(before, alive, position, lengths);
+            }
         }
         before.Clear();
         Record(alive, before, position, lengths);

@@ -8,12 +8,12 @@ namespace Kvasir.Gateway.Policies;
 /// </summary>
 public sealed class SecondsPolicy : IRoutingPolicy
 {
-    /// <summary>How much a prompt's own tokens gain in weight per request that waits, on average, at a worker.</summary>
-    private const double DelayWeight = 1;
+    /// <summary>A prompt's own seconds weigh more by the requests that wait, on average, at a worker, to this power: whoever waits is delayed, and so is who comes to wait.</summary>
+    private const double DelayPower = 1.2;
     /// <summary>Seconds that a running decode counts: steps it shares with the prompt, memory it holds until it ends.</summary>
     private const double DecodeSeconds = 0.05;
     /// <summary>Share of the prompt's own time that each running decode counts: it waits while the prompt is read.</summary>
-    private const double DecodeShare = 0.03;
+    private const double DecodeShare = 0.05;
 
     /// <summary>Weights of a second within the goal and of one beyond it.</summary>
     private const double WithinGoal = 0.1, BeyondGoal = 10;
@@ -30,12 +30,11 @@ public sealed class SecondsPolicy : IRoutingPolicy
         var lowest = new Choice.Lowest(snapshot.Draw);
         var waiting = 0.0;
         foreach (var candidate in snapshot.Candidates) waiting += candidate.InFlight - candidate.Decoding;
-        var delay = DelayWeight * waiting / snapshot.Candidates.Length;
+        var delay = Math.Pow(waiting / snapshot.Candidates.Length, DelayPower);
         for (var i = 0; i < snapshot.Candidates.Length; i++)
         {
             var candidate = snapshot.Candidates[i];
             var own = Uncached(candidate, snapshot.PromptTokens) / candidate.PrefillRate;
-           
             var seconds = Seconds(candidate, snapshot.PromptTokens);
             // Within the goal, sooner is no better: what it costs the fleet decides. Beyond it, every second counts much.
             var felt = snapshot.GoalSeconds <= 0 ? seconds : seconds <= snapshot.GoalSeconds ? WithinGoal * seconds : seconds + BeyondGoal * (seconds - snapshot.GoalSeconds);

@@ -12,11 +12,12 @@ namespace Kvasir.Simulation.Mock;
 internal sealed class MockEvents : IDisposable
 {
     private const int MostQueued = 10_000;
-    private readonly BlockingCollection<byte[]?> _queue = new(MostQueued);
+    private readonly BlockingCollection<(byte[] Payload, DateTimeOffset Due)> _queue = new(MostQueued);
     private readonly Thread _thread;
     private readonly MockWorkerOptions _options;
     private readonly TimeProvider _time;
     private readonly Random _random;
+    private readonly CancellationTokenSource _stop = new();
 
     public MockEvents(MockWorkerOptions options, int port, TimeProvider time)
     {
@@ -30,14 +31,16 @@ internal sealed class MockEvents : IDisposable
         if (events.IsEmpty) return;
         var buffer = new ArrayBufferWriter<byte>();
         KvEventWriter.Write(buffer, new KvEventBatch(_time.GetUtcNow().ToUnixTimeMilliseconds() / 1000.0, events));
-        _queue.TryAdd(buffer.WrittenSpan.ToArray());
+        _queue.TryAdd((buffer.WrittenSpan.ToArray(), _time.GetUtcNow() + _options.EventDelay));
     }
 
     public void Dispose()
     {
         _queue.CompleteAdding();
+        _stop.Cancel();
         _thread.Join();
         _queue.Dispose();
+        _stop.Dispose();
     }
 
     private void Run(int port)
@@ -46,12 +49,25 @@ internal sealed class MockEvents : IDisposable
         socket.Options.Linger = TimeSpan.Zero;
         socket.Bind($"tcp://127.0.0.1:{port}");
         ulong sequence = 0;
-        foreach (var payload in _queue.GetConsumingEnumerable())
+        (byte[] Number, byte[] Payload)? late = null;
+        foreach (var (payload, due) in _queue.GetConsumingEnumerable())
         {
             var number = new byte[sizeof(ulong)];
             BinaryPrimitives.WriteUInt64BigEndian(number, sequence++);
+            var early = due - _time.GetUtcNow();
+            if (early > TimeSpan.Zero) _stop.Token.WaitHandle.WaitOne(early);
             if (_random.NextDouble() < _options.EventLossShare) continue;
-            socket.SendMoreFrameEmpty().SendMoreFrame(number).SendFrame(payload!);
+            if (late is null && _random.NextDouble() < _options.EventReorderShare)
+            {
+                late = (number, payload);
+                continue;
+            }
+            Send(socket, number, payload);
+            if (_random.NextDouble() < _options.EventDuplicateShare) Send(socket, number, payload);
+            if (late is { } held) Send(socket, held.Number, held.Payload);
+            late = null;
         }
     }
+
+    private static void Send(PublisherSocket socket, byte[] number, byte[] payload) => socket.SendMoreFrameEmpty().SendMoreFrame(number).SendFrame(payload);
 }

