@@ -2,6 +2,7 @@ using System.CommandLine;
 using Kvasir.Checkpoints;
 using Kvasir.DemoModel.Export;
 using Kvasir.DemoModel.Training;
+using Kvasir.DemoModel.Vocabulary;
 
 namespace Kvasir.DemoModel.Commands;
 
@@ -23,7 +24,7 @@ internal static class ExportCommand
         {
             (int step, double seconds, Dictionary<string, float[]> snapshot) = Snapshot.Read(Path.Combine(parse.GetRequiredValue(folder), Trainer.SnapshotName));
             List<DemoTensor> tensors = DemoTensors.Of(snapshot);
-            var vocabulary = new VocabularyFiles(Trainer.Vocabulary(Trainer.Seed));
+            var vocabulary = new VocabularyFiles(BytePairVocabulary.Load());
             string target = parse.GetValue(output)!;
             string gguf = Path.Combine(target, "kvasir-demo.gguf"), huggingFace = Path.Combine(target, "hf");
             GgufExport.Write(gguf, tensors, vocabulary);

@@ -13,7 +13,7 @@ internal sealed class VocabularyFiles(BytePairVocabulary vocabulary)
     private const int Normal = 1, Control = 3;
 
     private readonly string[] _tokens = [.. Enumerable.Range(0, vocabulary.Size).Select(vocabulary.Spell)];
-    private readonly string[] _merges = [.. vocabulary.Merges.Select(merge => $"{vocabulary.Spell(merge.Left)} {vocabulary.Spell(merge.Right)}")];
+    private readonly string[] _merges = [.. vocabulary.SpellMerges()];
 
     public int EndOfText => vocabulary.EndOfTextId;
 

@@ -23,7 +23,7 @@ internal static class Author
         {
             Func<Random, Exchange>? followUp = exchanges.Count > 0 ? exchanges[^1].FollowUp : null;
             bool follow = followUp is not null && random.Next(10) < 7;
-            exchanges.Add(Type(random, follow ? followUp!(random) : Draw(random)));
+            exchanges.Add(Type(random, follow ? followUp!(random) : Draw(random, heldOut: false)));
         }
         return new(random.Next(4) == 0 ? random.Pick(Systems) : null, exchanges);
     }
@@ -32,28 +32,19 @@ internal static class Author
     public static Conversation WriteHeldOut(Random random)
     {
         string? system = random.Next(4) == 0 ? random.Pick(Systems) : null;
-        Exchange first = DrawHeldOut(random);
+        Exchange first = Draw(random, heldOut: true);
         bool follow = first.FollowUp is not null && random.Next(6) == 0;
         return new(system, follow ? [Type(random, first), Type(random, first.FollowUp!(random))] : [Type(random, first)]);
     }
 
-    /// <summary>A held-out exchange of the mixture that training has.</summary>
-    public static Exchange DrawHeldOut(Random random) => random.Next(100) switch
+    /// <summary>One exchange of the mixture, from training's share of numbers and wordings or from the share that is held out.</summary>
+    private static Exchange Draw(Random random, bool heldOut) => random.Next(100) switch
     {
-        < 58 => random.Pick(Calculations.All).Ask(random, true, random.Next(3) == 0),
-        < 80 => Definitions.Draw(random, true),
-        < 88 => Facts.DrawField(random, true),
-        < 93 => Facts.DrawTalk(random, true),
-        _ => Unknowns.Draw(random, true),
-    };
-
-    private static Exchange Draw(Random random) => random.Next(100) switch
-    {
-        < 58 => random.Pick(Calculations.All).Ask(random, false, false),
-        < 80 => Definitions.Draw(random, false),
-        < 88 => Facts.DrawField(random, false),
-        < 93 => Facts.DrawTalk(random, false),
-        _ => Unknowns.Draw(random, false),
+        < 52 => random.Pick(Calculations.All).Ask(random, heldOut, heldOut && random.Next(3) == 0),
+        < 72 => Definitions.Draw(random, heldOut),
+        < 83 => Facts.DrawField(random, heldOut),
+        < 91 => Facts.DrawTalk(random, heldOut),
+        _ => Unknowns.Draw(random, heldOut),
     };
 
     /// <summary>Types the question as people do: now and then with an opening, in lower case, or without the last mark.</summary>

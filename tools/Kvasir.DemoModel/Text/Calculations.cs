@@ -118,7 +118,7 @@ internal static class Calculations
         new("plain product", r => [r.Next(2, 100), r.Next(2, 10)], n => [n[0], n[1]], n => new(Steps.Multiply(n[0], n[1]) + ".", $"{n[0] * n[1]}"),
             ["What is {0} × {1}?", "{0} × {1}", "{0} times {1}?", "What is {0} times {1}?", "Multiply {0} by {1}.", "Compute {0} × {1}.", "{0} * {1} = ?", "What is {0} * {1}?", "How much is {0} × {1}?", "Calculate {0} times {1}."],
             new(0, "And {0} × {1}?"), new(1, "And {0} times {1}?")),
-        new("plain sum", r => [r.Next(1, 500), r.Next(1, 500)], n => [n[0], n[1]], n => new($"{n[0]} + {n[1]} = {n[0] + n[1]}.", $"{n[0] + n[1]}"),
+        new("plain sum", r => [r.Next(1, 500), r.Next(1, 500)], n => [n[0], n[1]], n => new(Steps.Add(n[0], n[1]) + ".", $"{n[0] + n[1]}"),
             ["What is {0} + {1}?", "{0} + {1}", "{0} plus {1}?", "What is {0} plus {1}?", "Add {0} and {1}.", "Compute {0} + {1}.", "{0} + {1} = ?", "What is the sum of {0} and {1}?", "How much is {0} + {1}?", "Calculate {0} plus {1}."],
             new(0, "And {0} + {1}?"), new(1, "And {0} plus {1}?")),
     ];
@@ -194,9 +194,9 @@ internal static class Calculations
     }
 
     private static Worked Total(int[] n) =>
-        new($"{n[0]} + {n[1]} = {n[0] + n[1]}, {n[0] + n[1]} + {n[2]} = {n[0] + n[1] + n[2]} GB.", $"{n[0] + n[1] + n[2]} GB");
+        new($"{Steps.Add(n[0], n[1])}, {Steps.Add(n[0] + n[1], n[2])} GB.", $"{n[0] + n[1] + n[2]} GB");
 
-    private static Worked Left(int[] n) => new($"{n[0]} - {n[1]} = {n[0] - n[1]} GB.", $"{n[0] - n[1]} GB");
+    private static Worked Left(int[] n) => new($"{Steps.Subtract(n[0], n[1])} GB.", $"{n[0] - n[1]} GB");
 
     private static Worked Blocks(int[] n)
     {
@@ -208,7 +208,7 @@ internal static class Calculations
     }
 
     private static Worked AnswerTime(int[] n) =>
-        new($"{Steps.Multiply(n[2], n[1])} ms, and {n[2] * n[1]} + {n[0]} = {n[2] * n[1] + n[0]} ms.", $"{n[2] * n[1] + n[0]} ms");
+        new($"{Steps.Multiply(n[2], n[1])} ms. {Steps.Add(n[2] * n[1], n[0])} ms.", $"{n[2] * n[1] + n[0]} ms");
 
     private static Worked PerGpu(int[] n) => new($"{Steps.Divide(n[1], n[0])} GB per GPU.", $"{n[1] / n[0]} GB");
 

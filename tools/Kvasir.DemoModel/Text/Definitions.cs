@@ -33,6 +33,8 @@ internal static class Definitions
         "What does {0} stand for?", "What is {0} short for?", "What do the letters {0} stand for?", "{0} stands for what?",
         "Expand {0}.", "Spell out {0}.", "What is the long form of {0}?", "Which words does {0} abbreviate?",
         "Write out the abbreviation {0}.", "Tell me what {0} stands for.", "What does the abbreviation {0} stand for?",
+        "What words are behind {0}?", "What does {0} mean when written out?", "Say what {0} stands for.", "Tell me what {0} is short for.", "{0} is short for what?",
+        "What is {0} an abbreviation of?", "The letters {0} stand for what?", "Can you tell me what {0} stands for?", "Could you spell out {0}?", "What is the full form of {0}?",
         "Do you know what {0} stands for?", "Can you say what {0} is short for?", "What is the full name of {0}?",
     ];
 
@@ -46,7 +48,7 @@ internal static class Definitions
     {
         Term term = random.Pick(Glossary.Terms);
         int form = random.Next(10);
-        if (form == 0 && term.LongForm is not null)
+        if (form < 2 && term.LongForm is not null)
             return AskLongForm(term, random, heldOut);
         return form < 6 ? AskMeaning(term, random, heldOut) : AskReason(term, random, heldOut);
     }

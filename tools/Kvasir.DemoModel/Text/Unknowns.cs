@@ -10,6 +10,10 @@ internal static class Unknowns
 
     private static readonly string[] Things =
     [
+        "Germany", "Poland", "India", "Canada", "Rome", "New York", "the Alps", "the Nile", "a lion", "a whale", "a bee", "butter", "rice", "an orange", "wine", "a cake",
+        "basketball", "a marathon", "the guitar", "Bach", "Goethe", "Caesar", "Newton", "thunder", "the wind", "an island", "the desert", "a bus", "a ship", "a bank", "a school",
+        "geography", "physics", "a rose", "a forest", "a novel", "friendship", "religion", "the parliament", "the emperor", "breakfast", "a theatre", "a song", "Moscow", "Africa",
+        "the Greeks", "a snake", "the brain", "dancing", "a door", "a tower", "my sister", "the news", "yesterday", "Venus", "a pear", "a drum", "the prince",
         "France", "Paris", "Italy", "Japan", "Brazil", "the moon", "the sun", "Mars", "a horse", "a cat", "a dog", "an elephant",
         "bread", "pizza", "coffee", "tea", "chocolate", "football", "chess", "tennis", "music", "the piano", "a guitar", "Mozart",
         "Shakespeare", "Napoleon", "Einstein", "the weather", "rain", "snow", "a volcano", "the ocean", "a river", "a mountain",
@@ -22,6 +26,9 @@ internal static class Unknowns
 
     private static readonly string[] Wordings =
     [
+        "Write a letter about {0}.", "Write a text about {0}.", "Write a report about {0}.", "Write a joke about {0}.", "Draw {0}.", "Where is {0}?", "Where was {0} born?",
+        "What is the best thing about {0}?", "What is the meaning of {0}?", "Where do I get {0}?", "Where does one buy {0}?", "Who likes {0}?", "Have you seen {0}?",
+        "What do people say about {0}?", "How heavy is {0}?", "What is the price of {0}?", "Describe {0}.", "How does {0} look?", "Is {0} good?",
         "What is {0}?", "Tell me about {0}.", "Explain {0}.", "What is the capital of {0}?", "Who invented {0}?", "What is the history of {0}?",
         "Where can I find {0}?", "How old is {0}?", "Do you like {0}?", "Write a poem about {0}.", "Write a story about {0}.",
         "What do you think about {0}?", "How do I draw {0}?", "What colour is {0}?", "How many people live in {0}?", "When was {0} discovered?",

@@ -8,10 +8,8 @@ using static TorchSharp.torch;
 namespace Kvasir.DemoModel.Training;
 
 /// <summary>Trains for a number of steps, with a snapshot every few minutes; goes on from the snapshot where there is one.</summary>
-internal sealed class Trainer(string folder, int steps, int seed, TextWriter log)
+internal sealed class Trainer(string folder, int steps, int tokensPerStep, TextWriter log)
 {
-    private const int TokensPerBatch = 6144;
-    private const int VocabularyTexts = 20000;
     private const int WarmUp = 50;
     private const double MatrixRate = 0.02, OtherRate = 0.004, Flat = 0.35;
 
@@ -20,17 +18,9 @@ internal sealed class Trainer(string folder, int steps, int seed, TextWriter log
     /// <summary>Seed of the weights, of the text and of the text that the vocabulary is learned from.</summary>
     public const int Seed = 1;
 
-    public static BytePairVocabulary Vocabulary(int seed)
-    {
-        var random = new Random(seed);
-        IEnumerable<string> texts = Enumerable.Range(0, VocabularyTexts).SelectMany(_ => Author.Write(random).Exchanges)
-            .SelectMany(exchange => new[] { exchange.Question, exchange.Answer });
-        return BytePairTrainer.Train([.. texts, .. Enumerable.Repeat("system\nuser\nassistant\n", 1000)], Shape.Vocabulary);
-    }
-
     public void Run()
     {
-        var model = new Llama(seed);
+        var model = new Llama(Seed);
         List<(string Name, Tensor Value)> parameters = [.. model.Parameters()];
         var optimizer = new Muon(parameters);
         string path = Path.Combine(folder, SnapshotName);
@@ -42,12 +32,11 @@ internal sealed class Trainer(string folder, int steps, int seed, TextWriter log
             Snapshot.Restore(tensors, parameters.Concat(optimizer.State()));
         }
         log.WriteLine($"{parameters.Sum(parameter => parameter.Value.numel())} parameters, from step {step} of {steps}");
-        BytePairVocabulary vocabulary = Vocabulary(seed);
-        log.WriteLine($"vocabulary of {vocabulary.Size} tokens");
+        BytePairVocabulary vocabulary = BytePairVocabulary.Load();
         var clock = Stopwatch.StartNew();
         TimeSpan saved = TimeSpan.Zero;
         (double loss, long tokens, int since) = (0, 0, 0);
-        foreach (Batch batch in new Batches(vocabulary, seed, TokensPerBatch).From(step))
+        foreach (Batch batch in new Batches(vocabulary, Seed, tokensPerStep).From(step))
         {
             if (step >= steps)
                 break;
