@@ -4,21 +4,22 @@ namespace Kvasir.Engine.Tests.Serving;
 
 /// <summary>
 /// Random schedules on small engines: requests that come and leave at any step, share prefixes, wait for each other, find
-/// no room and give way.
+/// no room, give way, and come back from host memory or disk.
 /// </summary>
 public sealed class ScheduleTests
 {
     [Fact]
     public void Whatever_happens_every_request_gets_what_it_would_have_got_alone()
     {
-        var (preempted, hits, evicted, cancelled) = (0L, 0L, 0L, 0);
-        for (var number = 1u; number <= 120; number++)
+        var (preempted, hits, evicted, loaded, cancelled) = (0L, 0L, 0L, 0L, 0);
+        for (var number = 1u; number <= 100; number++)
         {
             var schedule = RandomSchedule.Of(number);
             try
             {
                 var (state, left) = Run(schedule);
                 (preempted, hits, evicted, cancelled) = (preempted + state.Preemptions, hits + state.PrefixHitTokens, evicted + state.KvEvictions, cancelled + left);
+                loaded += state.KvTiers.Where(tier => tier.Name == "host").Sum(tier => tier.Loaded);
             }
             catch (Exception error)
             {
@@ -26,8 +27,8 @@ public sealed class ScheduleTests
             }
         }
         // Schedules in which nothing happens would prove nothing.
-        Assert.True(preempted > 50 && hits > 1000 && evicted > 200 && cancelled > 100,
-            $"Only {preempted} preemptions, {hits} tokens found, {evicted} blocks evicted, {cancelled} clients gone.");
+        Assert.True(preempted > 40 && hits > 1000 && evicted > 200 && loaded > 5 && cancelled > 100,
+            $"Only {preempted} preemptions, {hits} tokens found, {evicted} blocks evicted, {loaded} loaded from tiers, {cancelled} clients gone.");
     }
 
     [Fact]
@@ -37,7 +38,19 @@ public sealed class ScheduleTests
         RandomSchedule.Gen.Sample(static schedule => { Run(schedule); });
     }
 
+    /// <summary>With a disk tier the schedule runs twice: what the first engine left, the second finds.</summary>
     private static (EngineSnapshot State, int Cancelled) Run(RandomSchedule schedule)
+    {
+        if (schedule.Options.KvDisk is not { } disk) return RunOnce(schedule);
+        var folder = Directory.CreateTempSubdirectory("kvasir-schedule-");
+        schedule = schedule with { Options = schedule.Options with { KvDisk = disk with { Folder = folder.FullName } } };
+        RunOnce(schedule);
+        var outcome = RunOnce(schedule);
+        folder.Delete(recursive: true);
+        return outcome;
+    }
+
+    private static (EngineSnapshot State, int Cancelled) RunOnce(RandomSchedule schedule)
     {
         var engine = new SteppedEngine(schedule.Options, schedule.Family);
         var ledger = engine.Engine.Ledger.Lines();
