@@ -45,7 +45,11 @@ public static class CommandRunner
             new HelpAction().Invoke(result);
             return 2;
         }
-        foreach (var error in result.Errors) Console.Error.WriteLine(error.Message);
+        // A word that is no command also means that a command is missing; once is enough.
+        if (result.CommandResult.Command.Subcommands.Count > 0 && result.UnmatchedTokens is [var word, ..])
+            Console.Error.WriteLine($"'{word}' is not a command of {path}.");
+        else
+            foreach (var error in result.Errors) Console.Error.WriteLine(error.Message);
         Console.Error.WriteLine($"See: {path} --help");
         return 2;
     }

@@ -31,6 +31,8 @@ public static class Failures
         // Messages of Kvasir's own exceptions are written for users.
         _ when error.GetType().Namespace?.StartsWith("Kvasir", StringComparison.Ordinal) == true => error.Message,
         FileNotFoundException { FileName: { } file } => $"'{file}' does not exist.",
+        // The runtime says "Could not find a part of the path '…'.": the path is between the quotes.
+        DirectoryNotFoundException when error.Message.Split('\'') is [_, var path, _] => $"'{path}' does not exist.",
         DirectoryNotFoundException or FileNotFoundException => error.Message,
         UnauthorizedAccessException => $"{error.Message} Check the permissions.",
         IOException or HttpRequestException or SocketException or TimeoutException => error.Message,

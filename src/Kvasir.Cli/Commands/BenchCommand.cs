@@ -14,7 +14,10 @@ public static class BenchCommand
     private const int MostTokens = 1 << 20, MostRepeats = 1000, LargestBatch = 1024;
 
     /// <summary>Describes the command.</summary>
-    public static Command Create() => new("bench", "Measure.") { CreateEngine(), BenchServeCommand.Create(), BenchEvictionCommand.Create(), BenchGatewayCommand.Create() };
+    public static Command Create() => new("bench", "Measure an engine on this machine, or a server under load.")
+    {
+        CreateEngine(), BenchServeCommand.Create(), BenchEvictionCommand.Create(), BenchGatewayCommand.Create(),
+    };
 
     private static KvasirCommand CreateEngine()
     {

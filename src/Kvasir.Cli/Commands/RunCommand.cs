@@ -31,6 +31,8 @@ public static class RunCommand
         flags.AddTo(command);
         command.SetAction((parse, cancel) =>
         {
+            if (parse.GetValue(maxTokens) < 1) throw new UsageException($"--max-tokens {parse.GetValue(maxTokens)} is not at least 1.");
+            if (parse.GetValue(temperature) is not (>= 0 and <= 2)) throw new UsageException($"--temperature {parse.GetValue(temperature)} is not between 0 and 2.");
             var sampling = new SamplingOptions { Temperature = parse.GetValue(temperature), Seed = parse.GetValue(seed) };
             var show = parse.GetValue(json) ? Show.Json : parse.GetValue(logProbabilities) ? Show.LogProbabilities : Show.Text;
             return RunAsync(parse.GetRequiredValue(model), parse.GetRequiredValue(prompt), parse.GetValue(maxTokens), sampling, show, flags.Read(parse), cancel);

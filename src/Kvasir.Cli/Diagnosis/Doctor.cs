@@ -31,9 +31,7 @@ internal sealed class Doctor(SystemTree tree)
         yield return HugePage(tree.Text(HugePages), probe);
         yield return Bandwidth(probe, machine.Processor.Threads) with { Value = probe.BytesPerSecond };
         yield return Cache(cache);
-        yield return demo is not null
-            ? new Finding("demo model", Verdict.Good, demo)
-            : new Finding("demo model", Verdict.Improvable, "not found", "Name a model: kvasir serve model.gguf");
+        yield return Demo(demo);
     }
 
     /// <summary>.NET and the system under it.</summary>
@@ -116,6 +114,15 @@ internal sealed class Doctor(SystemTree tree)
         var free = DiskReading.Space(nearest)?.Free;
         var text = free is { } bytes ? $"{folder}, {new ByteSize(bytes)} free" : folder;
         return free < LittleDisk ? new Finding(subject, Verdict.Improvable, text, $"Most models are larger. {remedy}") : new Finding(subject, Verdict.Good, text);
+    }
+
+    /// <summary>The model that is used where none is named.</summary>
+    internal static Finding Demo(string? path)
+    {
+        const string subject = "demo model", remedy = "Name a model: kvasir serve model.gguf";
+        return path is null ? new Finding(subject, Verdict.Improvable, "not found", remedy)
+            : Path.Exists(path) ? new Finding(subject, Verdict.Good, path)
+            : new Finding(subject, Verdict.Improvable, $"{path} does not exist", $"Unset {DemoModel.Variable}, or mend it.");
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
