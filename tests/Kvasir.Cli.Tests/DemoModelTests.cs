@@ -11,7 +11,7 @@ public sealed class DemoModelTests(CommandLine line)
     public void The_demo_is_found_from_where_the_program_lies(string program)
     {
         var folder = line.Path(program);
-        Copy(AppContext.BaseDirectory, folder);
+        Copy(CommandLine.Program, folder);
         var demo = Path.Combine(line.Path(program.Split('/')[0]), "models", "demo");
         Directory.CreateDirectory(demo);
         File.Copy(line.Gguf, Path.Combine(demo, "kvasir-demo.gguf"));

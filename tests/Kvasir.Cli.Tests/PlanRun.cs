@@ -1,3 +1,4 @@
+using Kvasir.Cli.Tests.Fixtures;
 using System.Diagnostics;
 
 namespace Kvasir.Cli.Tests;
@@ -12,7 +13,7 @@ internal static class PlanRun
 
     public static (int Code, string Output, string Error) Of(params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "kvasir.dll"), .. arguments])
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(CommandLine.Program, "kvasir.dll"), .. arguments])
         {
             RedirectStandardOutput = true, RedirectStandardError = true, StandardOutputEncoding = System.Text.Encoding.UTF8,
         };

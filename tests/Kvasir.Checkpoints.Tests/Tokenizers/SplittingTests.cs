@@ -66,8 +66,8 @@ public class SplittingTests
     {
         var tokenizer = VocabularyVectors.Open(name);
         double small = Seconds(100_000), large = Seconds(1_600_000);
-        // 16 times the text: 16 to 25 times the time where it is n log n, 256 times where it is quadratic.
-        Assert.True(large < 100 * small, $"{small:F4} s became {large:F4} s");
+        // 16 times the text: 16 to 25 times the time where it is n log n, 256 times where it is quadratic, and a busy machine in between.
+        Assert.True(large < 200 * small, $"{small:F4} s became {large:F4} s");
 
         double Seconds(int length)
         {

@@ -22,6 +22,10 @@ public sealed class CommandLine : IDisposable
         SyntheticCheckpoint.Write(HuggingFace, SyntheticModel.Tiny(SyntheticFamily.Qwen2));
     }
 
+    /// <summary>The folder of the program itself: beside the tests lie its assemblies too, but with what the tests depend on.</summary>
+    public static string Program { get; } = System.IO.Path.GetFullPath(System.IO.Path.Combine(
+        AppContext.BaseDirectory, "..", "..", "Kvasir.Cli", new DirectoryInfo(AppContext.BaseDirectory).Name)) + System.IO.Path.DirectorySeparatorChar;
+
     /// <summary>A GGUF file.</summary>
     public string Gguf => Path("tiny.gguf");
 
@@ -43,7 +47,7 @@ public sealed class CommandLine : IDisposable
 
     /// <summary>Runs a command that reads <paramref name="input"/>, with environment variables of its own.</summary>
     public static Outcome RunWith(string input, Dictionary<string, string> environment, params string[] arguments) =>
-        RunIn(AppContext.BaseDirectory, input, environment, arguments);
+        RunIn(Program, input, environment, arguments);
 
     /// <summary>The same with the program that lies in <paramref name="program"/>.</summary>
     public static Outcome RunIn(string program, string input, Dictionary<string, string> environment, params string[] arguments)
@@ -62,7 +66,7 @@ public sealed class CommandLine : IDisposable
 
     /// <summary>Starts a command whose streams are pipes.</summary>
     public static Process Start(Dictionary<string, string> environment, params string[] arguments) =>
-        StartIn(AppContext.BaseDirectory, environment, arguments);
+        StartIn(Program, environment, arguments);
 
     private static Process StartIn(string program, Dictionary<string, string> environment, string[] arguments)
     {
