@@ -12,6 +12,8 @@ public sealed record FleetScenario
     public double ArrivalFactor { get; init; } = 1;
     /// <summary>What the gateway believes of prefill rates is wrong by this factor.</summary>
     public double RateError { get; init; } = 1;
+    /// <summary>All workers share one cache without bounds: what no routing can beat.</summary>
+    public bool InfiniteCache { get; init; }
     /// <summary>Equal seeds, equal results.</summary>
     public int Seed { get; init; } = 1;
 }

@@ -13,6 +13,7 @@ namespace Kvasir.Simulation;
 public sealed class FleetSimulator
 {
     private const long TicksPerSecond = 1_000_000, RecentTicks = 30 * TicksPerSecond;
+    private const string OracleName = "(infinite cache)";
     private const double FetchRate = 100_000;
 
     private readonly FleetScenario _scenario;
@@ -42,16 +43,25 @@ public sealed class FleetSimulator
         _rates = [.. scenario.Workers.Select(_ => new PrefillRate())];
         _random = new Random(scenario.Seed);
         _tally = new SimulationTally(count);
-        _workers = [.. scenario.Workers.Select((speed, number) => Create(speed, number))];
+        var shared = scenario.InfiniteCache ? new SimulatedCache(int.MaxValue) : null;
+        _workers = [.. scenario.Workers.Select((speed, number) => Create(speed, number, shared))];
+        if (shared is not null) shared.Changed = (block, _) =>
+        {
+            for (var number = 0; number < count; number++) _exact.Add(block, number);
+        };
     }
 
     /// <summary>Runs the trace under a policy.</summary>
     public static PolicyFigures Run(Trace trace, FleetScenario scenario, IRoutingPolicy policy) =>
         new FleetSimulator(trace, scenario, policy).Run();
 
-    private SimulatedWorker Create(WorkerSpeed speed, int number)
+    /// <summary>What no policy can beat: workers that share one cache without bounds, so that only queues matter.</summary>
+    public static PolicyFigures RunOracle(Trace trace, FleetScenario scenario) =>
+        Run(trace, scenario with { InfiniteCache = true }, new SecondsPolicy()) with { Policy = OracleName };
+
+    private SimulatedWorker Create(WorkerSpeed speed, int number, SimulatedCache? shared)
     {
-        var worker = new SimulatedWorker(speed, _trace.BlockTokens)
+        var worker = new SimulatedWorker(speed, _trace.BlockTokens, shared)
         {
             FirstToken = (job, now) =>
             {

@@ -45,6 +45,20 @@ public sealed class FleetSimulatorTests
     }
 
     [Fact]
+    public void No_policy_beats_one_cache_without_bounds()
+    {
+        var trace = SyntheticLoads.Make("agent", 800, 4, seed: 7)!;
+        var oracle = FleetSimulator.RunOracle(trace, Fleet(4, cache: 0.2));
+        Assert.InRange(oracle.HitRate, trace.InfiniteCacheHitRate() * 0.95, trace.InfiniteCacheHitRate() + 1e-9);
+        foreach (var name in PolicyCatalog.Names)
+        {
+            var figures = FleetSimulator.Run(trace, Fleet(4, cache: 0.2), PolicyCatalog.Find(name)!);
+            Assert.True(figures.HitRate <= oracle.HitRate, name);
+            Assert.True(figures.TtftMeanSeconds >= oracle.TtftMeanSeconds * 0.98, name);
+        }
+    }
+
+    [Fact]
     public void Equal_seeds_give_equal_figures()
     {
         var trace = SyntheticLoads.Make("chat", 500, 4, seed: 5)!;

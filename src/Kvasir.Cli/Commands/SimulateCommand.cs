@@ -3,6 +3,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Kvasir.Cli.Planning;
+using Kvasir.Cli.Rendering;
 using Kvasir.Gateway.Policies;
 using Kvasir.Planning.Engines;
 using Kvasir.Planning.Fit;
@@ -36,12 +37,13 @@ public static class SimulateCommand
         var rate = new Option<double>("--rate") { Description = "Arrivals per second of a made load.", DefaultValueFactory = _ => 4 };
         var seed = new Option<int>("--seed") { Description = "Equal seeds give equal results.", DefaultValueFactory = _ => 1 };
         var grid = new Option<bool>("--grid") { Description = "Compare the default with every policy in 216 settings: workers, cache, arrivals, unequal speeds, wrong rates." };
+        var plot = new Option<string?>("--plot") { Description = "Folder for pictures, as SVG and PNG: times to first token, hit rates.", HelpName = "DIR" };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         var command = new KvasirCommand("simulate", "Send a trace through routing policies to simulated workers and compare times to first token, throughput and hit rates.",
             "kvasir simulate --trace conversation_trace.jsonl --workers 16 --policy kvasir,round-robin,least-requests",
             "kvasir simulate --trace chat --requests 5000 --rate 8 --gpu \"H100 SXM5 80GB\" --model config.json --json")
         {
-            trace, workers, policies, gpu, model, cache, arrivals, unequal, error, requests, rate, seed, grid, json,
+            trace, workers, policies, gpu, model, cache, arrivals, unequal, error, requests, rate, seed, grid, plot, json,
         };
         command.SetAction(parse =>
         {
@@ -63,8 +65,10 @@ public static class SimulateCommand
                 Seed = parse.GetValue(seed),
             };
             var figures = Policies(parse.GetRequiredValue(policies)).Select(policy => FleetSimulator.Run(loaded, scenario, policy)).ToImmutableArray();
-            if (parse.GetValue(json)) WriteJson(loaded, scenario, figures);
-            else WriteTable(loaded, figures);
+            var oracle = FleetSimulator.RunOracle(loaded, scenario);
+            if (parse.GetValue(plot) is { } folder) PolicyPlots.Write(folder, loaded.Name, [.. figures, oracle]);
+            if (parse.GetValue(json)) WriteJson(loaded, scenario, figures, oracle);
+            else WriteTable(loaded, [.. figures, oracle]);
         });
         return command;
     }
@@ -133,7 +137,7 @@ public static class SimulateCommand
 
     private static string Bar(double value, double most) => new('█', most <= 0 ? 0 : (int)Math.Ceiling(20 * value / most));
 
-    private static void WriteJson(Trace trace, FleetScenario scenario, ImmutableArray<PolicyFigures> figures)
+    private static void WriteJson(Trace trace, FleetScenario scenario, ImmutableArray<PolicyFigures> figures, PolicyFigures oracle)
     {
         using var stream = Console.OpenStandardOutput();
         using var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
@@ -144,20 +148,24 @@ public static class SimulateCommand
         writer.WriteNumber("seed", scenario.Seed);
         writer.WriteNumber("infinite_cache_hit_rate", trace.InfiniteCacheHitRate());
         writer.WriteStartArray("policies");
-        foreach (var figure in figures)
-        {
-            writer.WriteStartObject();
-            writer.WriteString("policy", figure.Policy);
-            writer.WriteNumber("ttft_mean_seconds", figure.TtftMeanSeconds);
-            writer.WriteNumber("ttft_p50_seconds", figure.TtftP50Seconds);
-            writer.WriteNumber("ttft_p99_seconds", figure.TtftP99Seconds);
-            writer.WriteNumber("tpot_mean_seconds", figure.TpotMeanSeconds);
-            writer.WriteNumber("hit_rate", figure.HitRate);
-            writer.WriteNumber("output_tokens_per_second", figure.OutputTokensPerSecond);
-            writer.WriteNumber("input_tokens_per_second", figure.InputTokensPerSecond);
-            writer.WriteEndObject();
-        }
+        foreach (var figure in figures) WriteFigures(writer, figure);
         writer.WriteEndArray();
+        writer.WritePropertyName("oracle");
+        WriteFigures(writer, oracle);
+        writer.WriteEndObject();
+    }
+
+    private static void WriteFigures(Utf8JsonWriter writer, PolicyFigures figure)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("policy", figure.Policy);
+        writer.WriteNumber("ttft_mean_seconds", figure.TtftMeanSeconds);
+        writer.WriteNumber("ttft_p50_seconds", figure.TtftP50Seconds);
+        writer.WriteNumber("ttft_p99_seconds", figure.TtftP99Seconds);
+        writer.WriteNumber("tpot_mean_seconds", figure.TpotMeanSeconds);
+        writer.WriteNumber("hit_rate", figure.HitRate);
+        writer.WriteNumber("output_tokens_per_second", figure.OutputTokensPerSecond);
+        writer.WriteNumber("input_tokens_per_second", figure.InputTokensPerSecond);
         writer.WriteEndObject();
     }
 }

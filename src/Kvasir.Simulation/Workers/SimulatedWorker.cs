@@ -33,10 +33,10 @@ internal sealed class SimulatedWorker
     private double _stepStart, _stepSeconds;
     private int _steps;
 
-    public SimulatedWorker(WorkerSpeed speed, int blockTokens)
+    public SimulatedWorker(WorkerSpeed speed, int blockTokens, SimulatedCache? cache = null)
     {
         (_speed, _blockTokens) = (speed, blockTokens);
-        Cache = new SimulatedCache((int)Math.Max(1, speed.CapacityTokens / blockTokens));
+        Cache = cache ?? new SimulatedCache((int)Math.Max(1, speed.CapacityTokens / blockTokens));
     }
 
     public SimulatedCache Cache { get; }
