@@ -28,6 +28,9 @@ public static class SettingsGrid
         foreach (var workers in (int[])[4, 8, 16, 32])
             foreach (var cache in (double[])[0.5, 1, 3])
                 foreach (var arrivals in (double[])[0.5, 1, 1.3])
+                {
+                    // Most policies read no rates: wrong ones change nothing for them.
+                    ImmutableArray<PolicyFigures> right = [];
                     foreach (var (unequal, error) in ((double, double)[])[(1, 1), (2, 1), (1, 0.25), (1, 0.5), (1, 2), (1, 4)])
                     {
                         var sized = speed with { CapacityTokens = (long)(speed.CapacityTokens * cache) };
@@ -36,13 +39,14 @@ public static class SettingsGrid
                             Workers = [.. Enumerable.Range(0, workers).Select(i => i % 2 == 0 ? sized : sized.Times(unequal))],
                             ArrivalFactor = arrivals, RateError = error, Seed = seed,
                         };
-                        yield return Compare($"{workers} workers, cache ×{cache}, arrivals ×{arrivals}" + (unequal != 1 ? $", every second ×{unequal}" : "") + (error != 1 ? $", rates wrong ×{error}" : ""), trace, scenario);
+                        var figures = PolicyCatalog.Names.Select((name, number) => PolicyCatalog.Find(name)!.ReadsRates || error == 1
+                            ? FleetSimulator.Run(trace, scenario, PolicyCatalog.Find(name)!) : right[number]).ToImmutableArray();
+                        if (error == 1 && unequal == 1) right = figures;
+                        yield return Point($"{workers} workers, cache ×{cache}, arrivals ×{arrivals}" + (unequal != 1 ? $", every second ×{unequal}" : "") + (error != 1 ? $", rates wrong ×{error}" : ""), figures);
                     }
+                }
     }
 
-    private static GridPoint Compare(string setting, Trace trace, FleetScenario scenario)
-    {
-        var figures = PolicyCatalog.Names.Select(name => FleetSimulator.Run(trace, scenario, PolicyCatalog.Find(name)!)).ToImmutableArray();
-        return new GridPoint(setting, figures[0], figures.Skip(1).MinBy(figure => figure.TtftMeanSeconds)!, figures.Single(figure => figure.Policy == "least-requests"));
-    }
+    private static GridPoint Point(string setting, ImmutableArray<PolicyFigures> figures) =>
+        new(setting, figures[0], figures.Skip(1).MinBy(figure => figure.TtftMeanSeconds)!, figures.Single(figure => figure.Policy == "least-requests"));
 }

@@ -63,6 +63,9 @@ public sealed class DynamoPolicy : IRoutingPolicy
     public string Name => "dynamo";
 
     /// <inheritdoc/>
+    public bool ReadsRates => true;
+
+    /// <inheritdoc/>
     public int Choose(in RoutingSnapshot snapshot)
     {
         var lowest = new Choice.Lowest(snapshot.Draw);

@@ -25,6 +25,9 @@ public interface IRoutingPolicy
     /// <summary>The name by which users choose it.</summary>
     string Name { get; }
 
+    /// <summary>Whether measured rates, or what is pending by them, change its choices.</summary>
+    bool ReadsRates => false;
+
     /// <summary>The place of the chosen worker among the candidates.</summary>
     int Choose(in RoutingSnapshot snapshot);
 }

@@ -25,6 +25,9 @@ public sealed class SecondsPolicy : IRoutingPolicy
     public string Name => "kvasir";
 
     /// <inheritdoc/>
+    public bool ReadsRates => true;
+
+    /// <inheritdoc/>
     public int Choose(in RoutingSnapshot snapshot)
     {
         var lowest = new Choice.Lowest(snapshot.Draw);
