@@ -55,6 +55,22 @@ public sealed class GeneratedKernelTests
         }
     }
 
+    [Fact]
+    public void Without_a_BF16_unit_512_bit_kernels_give_the_bits_of_the_scalar_definition()
+    {
+        Assert.SkipUnless(RuntimeInformation.ProcessArchitecture == Architecture.X64 && Generated512.Obstacle() is null, "No AVX-512 VNNI here.");
+        const int rows = 53, columns = 67;
+        using var memory = new NativeBuffer(WeightMatrix.PackedBytes(WeightFormat.BF16, rows, columns));
+        var weights = WeightMatrix.Packed(WeightFormat.BF16, rows, columns, memory.All, new Generated512(hasBFloat16: false));
+        weights.PackRows(0, RandomWeights.Rows(WeightFormat.BF16, rows, columns, 1));
+        var scalar = WeightMatrix.Packed(WeightFormat.BF16, rows, columns, memory.All, KernelCatalog.Create("scalar"));
+        foreach (var tokens in (int[])[1, 4, 7, 12, 13, 25])
+        {
+            var x = RandomWeights.Values(tokens * columns, 2);
+            Assert.Equal(Bits(Products.Run(scalar, x, tokens)), Bits(Products.Run(weights, x, tokens)));
+        }
+    }
+
     /// <summary>The largest codes and activations together: nothing may saturate.</summary>
     [Theory, MemberData(nameof(QuantizedFormats))]
     public void Nothing_overflows_where_all_codes_and_activations_are_extreme(WeightFormat format)
