@@ -10,14 +10,18 @@ namespace Kvasir.Synthesis;
 /// <param name="Tokens">The prompt.</param>
 /// <param name="Positions">Positions whose logits follow.</param>
 /// <param name="Logits">One list of [vocabulary] per position; empty before they are computed.</param>
-public sealed record Fixture(SyntheticModel Model, int Context, int[] Tokens, int[] Positions, float[][] Logits)
+/// <param name="Continuation">The tokens that follow the prompt when the likeliest is taken each time; null where none were generated.</param>
+public sealed record Fixture(SyntheticModel Model, int Context, int[] Tokens, int[] Positions, float[][] Logits, int[]? Continuation = null)
 {
     private static readonly JsonSerializerOptions Json = new()
     {
         Converters = { new JsonStringEnumConverter() }, IgnoreReadOnlyProperties = true, RespectRequiredConstructorParameters = true,
     };
 
-    private const int PromptLength = 40;
+    /// <summary>Tokens that long fixtures generate.</summary>
+    public const int ContinuationLength = 24;
+
+    private const int PromptLength = 40, LongPromptLength = 300;
 
     /// <summary>Reads a fixture's file.</summary>
     public static Fixture Read(string path) => JsonSerializer.Deserialize<Fixture>(File.ReadAllText(path), Json)
@@ -48,8 +52,22 @@ public sealed record Fixture(SyntheticModel Model, int Context, int[] Tokens, in
         foreach (var type in Enum.GetValues<TensorType>())
             if (type != TensorType.F32)
                 Add($"llama-{type.ToString().ToLowerInvariant()}", llama with { Type = type }, 512, PromptLength - 1);
+        foreach (var (name, model, context) in Longer(llama, phi))
+            fixtures.Add("long-" + name, new Fixture(model, context, Prompt(LongPromptLength), [LongPromptLength - 1], [], []));
         return fixtures;
     }
 
-    private static int[] Prompt() => [SyntheticTokenizer.BeginId, .. Enumerable.Range(1, PromptLength - 1).Select(i => (int)(RandomBits.Mix((ulong)i) % 256))];
+    /// <summary>Many windows, many blocks of the KV cache, and a continuation.</summary>
+    private static IEnumerable<(string Name, SyntheticModel Model, int Context)> Longer(SyntheticModel llama, SyntheticModel phi)
+    {
+        foreach (var family in Enum.GetValues<SyntheticFamily>()) yield return (family.ToString().ToLowerInvariant(), SyntheticModel.Tiny(family), 512);
+        yield return ("llama-linear", llama with { Scaling = SyntheticScaling.Linear }, 512);
+        yield return ("llama-llama3", llama with { Scaling = SyntheticScaling.Llama3, Theta = 500000 }, 512);
+        yield return ("llama-yarn", llama with { Scaling = SyntheticScaling.Yarn }, 512);
+        yield return ("phi3-longrope", phi, 512);
+        yield return ("phi3-longrope-long", phi, 2048);
+        yield return ("gemma3-linear", SyntheticModel.Tiny(SyntheticFamily.Gemma3) with { Scaling = SyntheticScaling.Linear }, 512);
+    }
+
+    private static int[] Prompt(int length = PromptLength) => [SyntheticTokenizer.BeginId, .. Enumerable.Range(1, length - 1).Select(i => (int)(RandomBits.Mix((ulong)i) % 256))];
 }

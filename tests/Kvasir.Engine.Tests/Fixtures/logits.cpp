@@ -1,5 +1,6 @@
-// Prints llama.cpp's logits for given tokens as a JSON list with one list per asked position. See README.md.
-//   logits MODEL.gguf CONTEXT "TOKEN TOKEN ..." "POSITION ..."
+// Prints llama.cpp's logits for given tokens as JSON, with one list per asked position; then the tokens that follow when
+// the likeliest is taken COUNT times, and the smallest distance between the two likeliest on the way. See README.md.
+//   logits MODEL.gguf CONTEXT "TOKEN TOKEN ..." "POSITION ..." COUNT
 #include "llama.h"
 #include <cstdio>
 #include <cstdlib>
@@ -15,7 +16,7 @@ static std::vector<int> numbers(const char * text) {
 }
 
 int main(int argc, char ** argv) {
-    if (argc != 5) return 2;
+    if (argc != 6) return 2;
     llama_log_set([](ggml_log_level level, const char * text, void *) { if (level >= GGML_LOG_LEVEL_ERROR) fputs(text, stderr); }, nullptr);
     llama_backend_init();
     llama_model_params modelParams = llama_model_default_params();
@@ -45,13 +46,32 @@ int main(int argc, char ** argv) {
     if (llama_decode(context, batch) != 0) return 1;
 
     int vocabulary = llama_vocab_n_tokens(llama_model_get_vocab(model));
-    printf("[");
+    printf("{\"logits\":[");
     for (size_t i = 0; i < positions.size(); i++) {
         const float * logits = llama_get_logits_ith(context, positions[i]);
         printf("%s[", i ? "," : "");
         for (int j = 0; j < vocabulary; j++) printf("%s%.6g", j ? "," : "", logits[j]);
         printf("]");
     }
-    printf("]\n");
+    printf("],\"continuation\":[");
+    float margin = 1e9f;
+    for (int i = 0, count = atoi(argv[5]); i < count; i++) {
+        const float * logits = llama_get_logits_ith(context, -1);
+        int best = 0, next = -1;
+        for (int j = 1; j < vocabulary; j++) {
+            if (logits[j] > logits[best]) { next = best; best = j; }
+            else if (next < 0 || logits[j] > logits[next]) next = j;
+        }
+        if (logits[best] - logits[next] < margin) margin = logits[best] - logits[next];
+        printf("%s%d", i ? "," : "", best);
+        batch.n_tokens = 1;
+        batch.token[0] = best;
+        batch.pos[0] = (int) tokens.size() + i;
+        batch.n_seq_id[0] = 1;
+        batch.seq_id[0][0] = 0;
+        batch.logits[0] = 1;
+        if (llama_decode(context, batch) != 0) return 1;
+    }
+    printf("],\"margin\":%g}\n", margin);
     return 0;
 }
