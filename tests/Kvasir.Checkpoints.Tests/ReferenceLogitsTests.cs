@@ -8,7 +8,8 @@ public sealed class ReferenceLogitsTests
     private static readonly string Fixtures = Path.Combine(AppContext.BaseDirectory, "Fixtures");
 
     public static IEnumerable<TheoryDataRow<string>> FloatFixtures() =>
-        Fixture.All().Where(pair => pair.Value.Model.Type is TensorType.F32 or TensorType.F16 or TensorType.BF16).Select(pair => new TheoryDataRow<string>(pair.Key));
+        // Long prompts take the reference minutes; they are the engine's.
+        Fixture.All().Where(pair => pair.Value.Continuation is null && pair.Value.Model.Type is TensorType.F32 or TensorType.F16 or TensorType.BF16).Select(pair => new TheoryDataRow<string>(pair.Key));
 
     [Theory]
     [MemberData(nameof(FloatFixtures))]

@@ -12,7 +12,7 @@ internal readonly record struct MemorySample(double Seconds, long? ResidentBytes
 /// <summary>Looks at a server's memory while a load runs: at its process on this machine, or at its <c>/metrics</c>.</summary>
 internal sealed class MemoryWatch : IAsyncDisposable
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500), LastLook = TimeSpan.FromSeconds(5);
     private static readonly string[] ResidentNames = ["kvasir_process_resident_bytes", "process_resident_memory_bytes"];
     private static readonly string[] KvNames = ["kvasir_kv_cache_usage_perc", "vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc", "llamacpp:kv_cache_usage_ratio"];
 
@@ -31,12 +31,15 @@ internal sealed class MemoryWatch : IAsyncDisposable
         watching = WatchAsync();
     }
 
-    /// <summary>Stops looking.</summary>
+    /// <summary>Looks once more, so that a short load has a figure too, and stops.</summary>
     /// <returns>What was seen.</returns>
     public async Task<IReadOnlyList<MemorySample>> StopAsync()
     {
+        if (stop.IsCancellationRequested) return samples;
         await stop.CancelAsync();
         await watching;
+        using var last = new CancellationTokenSource(LastLook, time);
+        await TryAsync(() => SampleAsync(last.Token));
         return samples;
     }
 
@@ -47,37 +50,42 @@ internal sealed class MemoryWatch : IAsyncDisposable
         stop.Dispose();
     }
 
-    private async Task WatchAsync()
+    private Task WatchAsync() => TryAsync(async () =>
+    {
+        while (true)
+        {
+            await SampleAsync(stop.Token);
+            await Task.Delay(Interval, time, stop.Token);
+        }
+    });
+
+    private static async Task TryAsync(Func<Task> look)
     {
         try
         {
-            while (true)
-            {
-                await SampleAsync();
-                await Task.Delay(Interval, time, stop.Token);
-            }
+            await look();
         }
         catch (OperationCanceledException)
         {
-            // The load is over.
+            // The load is over, or the server is slow to say.
         }
     }
 
-    private async Task SampleAsync()
+    private async Task SampleAsync(CancellationToken cancel)
     {
         var now = time.GetElapsedTime(start).TotalSeconds;
-        var metrics = hasMetrics ? await ScrapeAsync() : null;
+        var metrics = hasMetrics ? await ScrapeAsync(cancel) : null;
         var resident = server.Address.ProcessId is { } id ? Resident(id) : (long?)Value(metrics, ResidentNames);
         var sample = new MemorySample(now, resident, Value(metrics, KvNames));
         if (sample is not { ResidentBytes: null, KvShare: null }) samples.Add(sample);
     }
 
-    private async Task<string?> ScrapeAsync()
+    private async Task<string?> ScrapeAsync(CancellationToken cancel)
     {
         try
         {
-            using var response = await server.Http.GetAsync("metrics", stop.Token);
-            if (response.IsSuccessStatusCode) return await response.Content.ReadAsStringAsync(stop.Token);
+            using var response = await server.Http.GetAsync("metrics", cancel);
+            if (response.IsSuccessStatusCode) return await response.Content.ReadAsStringAsync(cancel);
         }
         catch (HttpRequestException)
         {
