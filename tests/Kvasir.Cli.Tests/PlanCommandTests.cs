@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Kvasir.Checkpoints;
 using Kvasir.Cli.Planning;
@@ -50,6 +49,8 @@ public sealed class PlanCommandTests : IDisposable
     [InlineData("H100 SXM5 80GB", "--tp", "3", "does not divide the 64 attention heads")]
     [InlineData("H100 SXM5 80GB", "--context", "-5", "--context")]
     [InlineData("H100 SXM5 80GB", "--engine", "wllm", "vllm")]
+    [InlineData("H100 SXM5 80GB", "--engine-version", "latest", "such as 0.11")]
+    [InlineData("H100 SXM5 80GB", "--gpu-memory", "80", "write the unit")]
     [InlineData("H100 SXM5 80GB", "--kv-dtype", "fp7", "fp8")]
     [InlineData("H100 SXM5 80GB", "--quantization", "q99", "Q4_K_M")]
     public void What_is_wrong_is_said_with_what_would_be_right(string gpu, params string[] arguments)
@@ -62,6 +63,7 @@ public sealed class PlanCommandTests : IDisposable
     [Theory]
     [InlineData("{\"model_type\":\"llama\",\"hidden_size\":8}", "lacks")]
     [InlineData("{\"model_type\":\"wavenet\"}", "not known")]
+    [InlineData("{\"model_type\":\"qwen3_moe\",\"vocab_size\":0,\"hidden_size\":64,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_experts\":4,\"num_experts_per_tok\":2,\"moe_intermediate_size\":64,\"intermediate_size\":64}", "vocab_size")]
     [InlineData("{", "not valid JSON")]
     public void A_configuration_that_cannot_be_planned_says_why(string config, string expected)
     {
@@ -106,7 +108,7 @@ public sealed class PlanCommandTests : IDisposable
     }
 
     [Fact]
-    public void A_checkpoint_of_a_terabyte_is_read_by_its_headers_in_less_than_100_ms()
+    public void Of_a_checkpoint_of_a_terabyte_the_headers_alone_are_read()
     {
         File.WriteAllText(Path.Combine(_folder.FullName, "config.json"), PlanRun.Llama70B);
         for (var shard = 1; shard <= 32; shard++)
@@ -117,10 +119,11 @@ public sealed class PlanCommandTests : IDisposable
         }
         Assert.SkipUnless(new FileInfo(Path.Combine(_folder.FullName, "model-00001-of-00032.safetensors")).Length > 32L << 30, "Files with holes cannot be made here.");
         PlannedModel.Open(_folder.FullName);
-        var clock = Stopwatch.StartNew();
+        var before = GC.GetAllocatedBytesForCurrentThread();
         var model = PlannedModel.Open(_folder.FullName);
-        Assert.True(clock.ElapsedMilliseconds < 100, $"{clock.ElapsedMilliseconds} ms");
         Assert.Equal(1L << 40, model.CheckpointBytes);
+        // What is read is held: a megabyte of a terabyte is headers.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
     }
 
     public void Dispose() => _folder.Delete(recursive: true);

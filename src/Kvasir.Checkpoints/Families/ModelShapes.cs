@@ -79,11 +79,13 @@ internal static class ModelShapes
         var count = layers ?? values.Required("num_hidden_layers", "n_layer", "num_layers");
         if (count is 0 or > MaximumLayers)
             throw new CheckpointException($"The configuration of {values.Name} describes {count} layers; between 1 and {MaximumLayers} were expected.");
+        var vocabulary = values.Required("vocab_size");
+        if (vocabulary == 0) throw new CheckpointException($"The configuration of {values.Name} has \"vocab_size\": 0; at least 1 was expected.");
         return new ModelSpec
         {
             Architecture = "",
             Name = values.Name,
-            VocabularySize = values.Required("vocab_size"),
+            VocabularySize = vocabulary,
             HiddenSize = values.Required("hidden_size", "n_embd", "d_model"),
             ContextLength = values.Int("max_position_embeddings", values.Int("max_seq_len", values.Int("n_positions", 32768))),
             Norm = new NormSpec(norm, (float)values.Number("rms_norm_eps", 1e-6)),

@@ -29,6 +29,8 @@ public sealed class PlanFlags
     private readonly Option<int?> _images = new("--images") { Description = "Most pictures per request, for models that see; without it one.", HelpName = "N" };
     private readonly Option<int?> _videos = new("--videos") { Description = "Most videos per request, for models that see; without it one.", HelpName = "N" };
 
+    private const long LeastMemory = 64L << 20;
+
     /// <summary>The GPU's name, or null.</summary>
     public string? Gpu(ParseResult parse) => parse.GetValue(_gpu);
 
@@ -62,8 +64,9 @@ public sealed class PlanFlags
     public long? GpuMemory(ParseResult parse)
     {
         if (parse.GetValue(_gpuMemory) is not { } text) return null;
-        return ByteSize.TryParse(text, out var size) && size.Bytes > 0 ? size.Bytes
-            : throw new UsageException($"--gpu-memory '{text}' is not a size; write 80GiB, 24GB or a number of bytes.");
+        if (!ByteSize.TryParse(text, out var size) || size.Bytes <= 0) throw new UsageException($"--gpu-memory '{text}' is not a size; write 80GiB, 24GB or a number of bytes.");
+        return size.Bytes >= LeastMemory ? size.Bytes
+            : throw new UsageException($"--gpu-memory '{text}' is {size}, less than any GPU has; write the unit, such as 80GiB.");
     }
 
     /// <summary>The options, except split and quantization.</summary>

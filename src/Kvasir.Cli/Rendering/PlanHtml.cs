@@ -25,6 +25,7 @@ internal static class PlanHtml
         output.WriteLine(plan.Fits
             ? $"<p class=\"yes\">Fits: {Count(plan.Context)} tokens per request, {plan.MaxConcurrency.ToString("0.#", CultureInfo.InvariantCulture)} of them together ({Text(view.SplitText)}).</p>"
             : $"<p class=\"no\">Does not fit ({Text(view.SplitText)}). {Text(plan.Reasons[0])}</p>");
+        foreach (var note in plan.Notes) output.WriteLine($"<p>Note: {Text(note)}</p>");
         WriteBar(output, view);
         WriteTable(output, view);
         output.WriteLine($"<p>Needed: {new ByteSize(plan.Needed)} of the {new ByteSize(view.Estimate.Budget)} that {Text(plan.Request.Engine.Name)} may use. KV capacity {Count(plan.CapacityTokens)} tokens; longest request {Count(plan.MaxContext)} tokens.</p>");

@@ -19,6 +19,9 @@ internal static class PlanJson
         json.WriteStartArray("reasons");
         foreach (var reason in plan.Reasons) json.WriteStringValue(reason);
         json.WriteEndArray();
+        json.WriteStartArray("notes");
+        foreach (var note in plan.Notes) json.WriteStringValue(note);
+        json.WriteEndArray();
         WriteRequest(json, view);
         WriteGpus(json, view);
         WriteKv(json, plan);
@@ -104,6 +107,7 @@ internal static class PlanJson
             json.WriteNumber("needed_bytes", view.Plan.Needed);
             json.WriteNumber("budget_bytes", view.Estimate.Budget);
             json.WriteNumber("free_bytes", view.Plan.Free);
+            json.WriteNumber("used_bytes", view.Plan.Request.UsedBytes);
             WriteBounds(json, "low", names, view, band => band.Low);
             WriteBounds(json, "high", names, view, band => band.High);
             json.WriteEndObject();

@@ -19,6 +19,7 @@ internal static class PlanText
         output.WriteLine(plan.Fits
             ? $"Fits: {Count(plan.Context)} tokens per request, {plan.MaxConcurrency.ToString("0.#", CultureInfo.InvariantCulture)} of them together ({view.SplitText})."
             : $"Does not fit ({view.SplitText}). {plan.Reasons[0]}");
+        foreach (var note in plan.Notes) output.WriteLine($"{(markdown ? "\n" : "")}Note: {note}");
         output.WriteLine();
         WriteBar(output, view, markdown);
         WriteParts(output, view, markdown);
@@ -82,6 +83,11 @@ internal static class PlanText
                 : $"{part.Mark} {name,-22} {new ByteSize(part.Bytes.Likely),12} {new ByteSize(part.Bytes.Low),12} {new ByteSize(part.Bytes.High),12}");
         }
         var free = new ByteSize(view.Plan.Free);
+        if (view.Plan.Request.UsedBytes > 0)
+        {
+            var used = new ByteSize(view.Plan.Request.UsedBytes);
+            output.WriteLine(markdown ? $"| other programs | {used} | | |" : $"  {"other programs",-22} {used,12}");
+        }
         output.WriteLine(markdown ? $"| free | {free} | | |" : $"  {"free",-22} {free,12}");
         output.WriteLine();
     }

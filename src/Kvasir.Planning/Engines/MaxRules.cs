@@ -41,7 +41,7 @@ public sealed class MaxRules : EngineRules
         return new MemoryEstimate
         {
             Version = options.Version ?? constants.Version,
-            Budget = (long)((device.Bytes - device.ContextBytes) * (options.Utilization ?? constants.Utilization)),
+            Budget = (long)(Math.Max(0, device.Bytes - device.ContextBytes - device.UsedBytes) * (options.Utilization ?? constants.Utilization)),
             Weights = Band.Around(weights, 0.005, 0.02),
             Activations = Band.Around(activations, 0.5, 1),
             Graphs = Band.Exactly(0),

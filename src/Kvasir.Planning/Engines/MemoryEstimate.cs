@@ -5,6 +5,8 @@ public sealed record MemoryEstimate
 {
     /// <summary>Bytes the engine allows itself.</summary>
     public required long Budget { get; init; }
+    /// <summary>Bytes that must be free when the engine starts, or it refuses to; 0 where it does not look.</summary>
+    public long RequiredFree { get; init; }
     /// <summary>Weights, as loaded.</summary>
     public required Band Weights { get; init; }
     /// <summary>The most that computing a step takes.</summary>

@@ -22,7 +22,7 @@ public sealed class SgLangRules : EngineRules
         int t = options.Parallelism.Tensor, chunk = options.MaxBatchedTokens ?? constants.ChunkedPrefill;
         var graphSequences = t >= 4 ? constants.GraphSequencesParallel : constants.GraphSequences;
         var share = options.Utilization ?? (Share(device, options, chunk, graphSequences) * TowerFactor(model, options));
-        var free = device.Bytes - device.ContextBytes;
+        var free = Math.Max(0, device.Bytes - device.ContextBytes - device.UsedBytes);
         var weights = Math.Max(0, WeightBytes(model, options) + LoadExtras(model, options) - options.OffloadBytes);
         var context = options.Context ?? model.ContextLength;
         // What lies outside the static share: a chunk's activations and the graphs of decoding.

@@ -36,12 +36,13 @@ public sealed class TensorRtLlmRules : EngineRules
         var graphs = options.Eager || constants.Major == 0 ? 0 : (long)(0.5 * (1L << 30));
         long overhead = ((long)constants.RuntimeMiB << 20) + (t > 1 ? 700L << 20 : 0);
         var held = weights + activations + graphs + overhead;
+        var left = device.Bytes - device.ContextBytes - device.UsedBytes - held;
         var share = options.Utilization ?? constants.FreeFraction;
         var layers = KvShape.Layers(model, options.KvType, t);
         return new MemoryEstimate
         {
             Version = options.Version ?? "1.0",
-            Budget = held + (long)Math.Max(share * (device.Bytes - device.ContextBytes - held), device.Bytes - device.ContextBytes - held > 0 ? 0 : device.Bytes - device.ContextBytes - held),
+            Budget = held + (left > 0 ? (long)(share * left) : left),
             Weights = Band.Around(weights, 0.005, 0.01),
             Activations = Band.Around(activations, 0.3, 0.3),
             Graphs = Band.Around(graphs, 0.5, 1),

@@ -38,10 +38,12 @@ public sealed class VllmRules : EngineRules
         // Where host and device share one memory, the engine's processes and what they load through come out of the same bytes.
         var shared = device.Unified ? VllmConstants.SharedMemory : default;
         var multimodal = model.EncoderParameters > 0 && !options.TextOnly;
+        var budget = (long)Math.Ceiling(device.Bytes * (options.Utilization ?? constants.Utilization));
         return new MemoryEstimate
         {
             Version = options.Version ?? $"0.{constants.Minor}",
-            Budget = (long)Math.Ceiling(device.Bytes * (options.Utilization ?? constants.Utilization)),
+            Budget = budget,
+            RequiredFree = old ? 0 : budget,
             Weights = Band.Within(weights, (weights / 200) + spread),
             Activations = Band.Around(activations, multimodal ? 0.12 : 0.06, multimodal ? 0.5 : 0.06),
             Graphs = Band.Around(graphs, 0.5, 1),
@@ -154,9 +156,10 @@ public sealed class VllmRules : EngineRules
         if (options.Eager) command.Add("--enforce-eager");
         if (options.TextOnly) command.Add("""--limit-mm-per-prompt '{"image":0,"video":0}'""");
         if (options.OffloadBytes > 0) command.Add($"--cpu-offload-gb {Math.Ceiling(options.OffloadBytes / Gibibyte)}");
-        // An exact size holds whatever else runs on the card.
-        if (estimate.ExactPool > 0 && !(MinorOf(options) < VllmConstants.FirstExactPool)) command.Add($"--kv-cache-memory-bytes {estimate.ExactPool}");
-        else command.Add(string.Create(CultureInfo.InvariantCulture, $"--gpu-memory-utilization {options.Utilization ?? VllmConstants.For(MinorOf(options)).Utilization:0.###}"));
+        // An exact size holds whatever else runs on the card; the share decides all the same how much must be free at start.
+        var exact = estimate.ExactPool > 0 && !(MinorOf(options) < VllmConstants.FirstExactPool);
+        if (exact) command.Add($"--kv-cache-memory-bytes {estimate.ExactPool}");
+        if (!exact || options.Utilization is not null) command.Add(string.Create(CultureInfo.InvariantCulture, $"--gpu-memory-utilization {options.Utilization ?? VllmConstants.For(MinorOf(options)).Utilization:0.###}"));
         return string.Join(' ', command);
     }
 }

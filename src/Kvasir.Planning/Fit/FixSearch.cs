@@ -1,3 +1,4 @@
+using System.Globalization;
 using Kvasir.Checkpoints;
 using Kvasir.Planning.Engines;
 using Kvasir.Planning.KvCache;
@@ -62,6 +63,10 @@ internal static class FixSearch
         double capability = request.Gpu.CudaCapability;
         var nvidia = request.Gpu.Vendor is "NVIDIA" or "";
         var gguf = request.Engine.Plain is LlamaCppRules;
+        // Rounded down to what a flag shows.
+        var share = Math.Floor(100.0 * request.FreeAtStart / request.Gpu.Bytes) / 100;
+        if (estimate.RequiredFree > request.FreeAtStart && share > 0)
+            yield return With(string.Create(CultureInfo.InvariantCulture, $"let the engine use {share * 100:0} % of the GPU, which is free"), o => o with { Utilization = share });
         if (!gguf && estimate.MaxSequences > Math.Max(16, request.Concurrency))
             yield return With($"run at most {Math.Max(16, request.Concurrency)} sequences together", o => o with { MaxSequences = Math.Max(16, request.Concurrency) });
         if (estimate.MaxBatchedTokens > 2048)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using Kvasir.Planning.Engines;
 
 namespace Kvasir.Planning.Fit;
@@ -18,6 +19,10 @@ public sealed record MemoryPlan
     public required ImmutableArray<Fix> Fixes { get; init; }
     /// <summary>How fast, at best; null where the GPU's speed is not known.</summary>
     public required Roofline? Throughput { get; init; }
+
+    /// <summary>What an engine may object to although the bytes fit; empty as a rule.</summary>
+    public ImmutableArray<string> Notes => Context <= Request.Model.ContextLength ? []
+        : [string.Create(CultureInfo.InvariantCulture, $"{Request.Model.Name} was made for {Request.Model.ContextLength:N0} tokens: engines refuse {Context:N0} unless its rope scaling is configured for them.")];
 
     /// <summary>Tokens of one request.</summary>
     public long Context => Estimate.Context;

@@ -36,6 +36,7 @@ public static class MemoryPlanner
         if (request.Concurrency <= 0) throw new PlanException($"{request.Concurrency} requests together make no sense; give a positive --concurrency.");
         if (request.Options.Utilization is <= 0 or > 1) throw new PlanException(string.Create(CultureInfo.InvariantCulture, $"--utilization is a share between 0 and 1, such as 0.9; {request.Options.Utilization} was given."));
         if (request.Options.MaxSequences is <= 0 || request.Options.MaxBatchedTokens is <= 0) throw new PlanException("--max-seqs and --max-batched-tokens must be positive.");
+        if (request.Options.Version is { } version && !version.Any(char.IsAsciiDigit)) throw new PlanException($"--engine-version '{version}' is no version; write it as the engine does, such as 0.11.");
         if (Obstacle(request) is { } obstacle) throw new PlanException(obstacle);
     }
 
@@ -54,6 +55,11 @@ public static class MemoryPlanner
     {
         var gpu = $"each {request.Gpu.Name}";
         var budget = $"{new ByteSize(estimate.Budget)} that {request.Engine.Name} may use of {gpu} ({new ByteSize(request.Gpu.Bytes)})";
+        if (estimate.RequiredFree > request.FreeAtStart)
+        {
+            var others = request.UsedBytes > 0 ? $" ({new ByteSize(request.UsedBytes)} are held by other programs)" : "";
+            return $"{request.Engine.Name} starts only where {new ByteSize(estimate.RequiredFree)} are free, {new ByteSize(estimate.RequiredFree - request.FreeAtStart)} more than the {new ByteSize(request.FreeAtStart)} that are free of {gpu}{others}. Give it a smaller share (--utilization){(request.UsedBytes > 0 ? " or end what else runs there" : "")}.";
+        }
         if (estimate.Weights.Likely > estimate.Budget)
             return $"The weights alone take {new ByteSize(estimate.Weights.Likely)}, {new ByteSize(estimate.Weights.Likely - estimate.Budget)} more than the {budget}.";
         if (estimate.Fixed > estimate.Budget)

@@ -24,6 +24,9 @@ public sealed record PlanRequest
     /// <summary>Bytes that other processes hold on each GPU.</summary>
     public long UsedBytes { get; init; }
 
+    /// <summary>Bytes that are free when an engine has made its context.</summary>
+    public long FreeAtStart => Math.Max(0, Gpu.Bytes - Gpu.ContextBytes - UsedBytes);
+
     /// <summary>The GPU as the engines' rules see it.</summary>
     public Device Device => new(Gpu.Name, Gpu.Bytes)
     {

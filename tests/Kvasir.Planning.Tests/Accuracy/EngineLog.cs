@@ -32,6 +32,7 @@ internal sealed record EngineLog(JsonElement Record, ModelSpec? Model, Device? D
         "sglang" => new SgLangRules(),
         "trtllm" => new TensorRtLlmRules(),
         "llama.cpp" => new LlamaCppRules(),
+        "max" => new MaxRules(),
         var other => throw new InvalidDataException($"{Id} names the engine {other}, which has no rules."),
     };
 
@@ -80,7 +81,8 @@ internal sealed record EngineLog(JsonElement Record, ModelSpec? Model, Device? D
         return [.. Directory.EnumerateFiles(Path.Combine(ReferenceData.Folder!, "memory"), "engine-logs*.jsonl").Order(StringComparer.Ordinal)
             .SelectMany(File.ReadLines).Where(line => line.Length > 0)
             .Select(line => JsonDocument.Parse(line).RootElement)
-            .Select(record => new EngineLog(record, LoggedModel.Find(record.GetProperty("config_model").GetString() ?? "", configs), LoggedDevice.Find(record)))];
+            .Where(record => EngineCatalogue.Find(record.GetProperty("engine").GetString()!) is not null)
+            .Select(record => new EngineLog(record, LoggedModel.Find(record.TryGetProperty("config_model", out var config) ? config.GetString() ?? "" : "", configs), LoggedDevice.Find(record)))];
     }
 
     /// <summary>Pictures or videos per request: as recorded, else from a flag that the log's line quotes (image=6, --max_image_num 6).</summary>

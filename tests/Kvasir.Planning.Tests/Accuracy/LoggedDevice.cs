@@ -15,7 +15,7 @@ internal static partial class LoggedDevice
 
     public static Device? Find(JsonElement record)
     {
-        var text = record.TryGetProperty("gpu", out var gpu) ? gpu.GetString()! : "";
+        var text = record.TryGetProperty("gpu", out var gpu) ? gpu.GetString() ?? "" : "";
         var known = ByName(text);
         double? total = record.TryGetProperty("gpu_total_gib", out var logged) ? logged.GetDouble()
             : Free(text) is { } free ? free + ContextGibibytes

@@ -76,6 +76,47 @@ public sealed class MemoryPlannerTests
     }
 
     [Fact]
+    public void What_other_programs_hold_stops_vLLM_from_starting_until_its_share_is_smaller()
+    {
+        var request = Request(Llama8B, "H100 SXM5 80GB", 1, new() { Context = 8192 }) with { UsedBytes = 20L << 30 };
+        var plan = MemoryPlanner.Plan(request);
+        Assert.False(plan.Fits);
+        Assert.Contains("20.00 GiB are held by other programs", plan.Reasons[0], StringComparison.Ordinal);
+        var fix = plan.Fixes[0];
+        Assert.True(fix.Fits);
+        Assert.Contains("--gpu-memory-utilization 0.74", fix.Command, StringComparison.Ordinal);
+        Assert.True(MemoryPlanner.Plan(request with { Options = fix.Options }).Fits);
+        Assert.True(MemoryPlanner.Plan(request with { UsedBytes = 0 }).Fits);
+    }
+
+    [Fact]
+    public void A_version_without_a_number_is_refused() =>
+        Assert.Contains("0.11", Assert.Throws<PlanException>(() => MemoryPlanner.Plan(Request(Llama8B, "H100 SXM5 80GB", 1, new() { Version = "latest" }))).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("sglang")]
+    [InlineData("trtllm")]
+    [InlineData("max")]
+    [InlineData("llama.cpp")]
+    public void What_other_programs_hold_is_missing_from_the_budget(string engine)
+    {
+        var request = Request(Llama8B, "H100 SXM5 80GB", 1, new() { Context = 8192 }) with { Engine = EngineCatalogue.Find(engine)! };
+        long Budget(long used) => MemoryPlanner.Plan(request with { UsedBytes = used }).Estimate.Budget;
+        Assert.InRange(Budget(0) - Budget(20L << 30), 16L << 30, 20L << 30);
+    }
+
+    [Fact]
+    public void A_whole_card_is_never_free_so_that_vLLM_cannot_be_given_all_of_it() =>
+        Assert.StartsWith("vllm starts only where 79.19 GiB are free", MemoryPlanner.Plan(Request(Llama8B, "H100 SXM5 80GB", 1, new() { Context = 8192, Utilization = 1 })).Reasons[0], StringComparison.Ordinal);
+
+    [Fact]
+    public void A_context_beyond_what_the_model_was_made_for_is_remarked()
+    {
+        Assert.Contains("131,072 tokens", Assert.Single(MemoryPlanner.Plan(Request(Llama8B, "H200 SXM 141GB", 1, new() { Context = 262144 })).Notes), StringComparison.Ordinal);
+        Assert.Empty(MemoryPlanner.Plan(Request(Llama8B, "H200 SXM 141GB", 1, new() { Context = 131072 })).Notes);
+    }
+
+    [Fact]
     public void What_neither_alone_fits_is_tried_together()
     {
         var plan = MemoryPlanner.Plan(Request(Llama70B, "RTX 4090", 1, new() { Context = 131072 }) with { Concurrency = 4 });
