@@ -125,11 +125,22 @@ public sealed class TokenizerJsonTests : IDisposable
         Assert.Equal((1, 3), (tokenizer.Bos!.Value, tokenizer.Eos!.Value));
     }
 
+    [Fact]
+    public void Ids_may_leave_some_gaps()
+    {
+        var tokenizer = Small("""{"model": {"type": "BPE", "vocab": {"a": 0, "b": 4000}, "merges": []}}""");
+        Assert.Equal(4001, tokenizer.VocabularySize);
+        Assert.Equal([0, 4000], tokenizer.Encode("ab", addSpecial: false, parseSpecial: false));
+    }
+
     [Theory]
     [InlineData("{", "is not JSON")]
     [InlineData("{}", "not as Hugging Face writes one")]
     [InlineData("""{"model": {"type": "WordLevel", "vocab": {}}}""", "WordLevel")]
     [InlineData("""{"model": {"type": "BPE", "vocab": {"a": 2000000000}, "merges": []}}""", "damaged")]
+    [InlineData("""{"model": {"type": "BPE", "vocab": {"a": 900000}, "merges": []}}""", "ids up to 900000 for 1 tokens")]
+    [InlineData("""{"model": {"type": "BPE", "vocab": {"a": 2147483647}, "merges": []}}""", "ids up to 2147483647")]
+    [InlineData("""{"model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}}""", "negative id")]
     [InlineData("""{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(("}, "behavior": "Isolated"}}""", "group without an end")]
     public void A_damaged_or_unknown_tokenizer_json_is_an_error_that_names_it(string json, string words)
     {

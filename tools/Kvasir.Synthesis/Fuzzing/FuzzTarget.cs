@@ -10,6 +10,8 @@ namespace Kvasir.Synthesis.Fuzzing;
 /// <param name="IsJson">Whether it is JSON.</param>
 internal sealed record FuzzTarget(string Name, string Opened, string Damaged, bool IsJson)
 {
+    private const string Text = "The king's 1234 horses\n\n  <|user|>\u00e9\u4e2d\U0001F600 and\tthe rest";
+
     private static readonly SyntheticModel Small = new()
     {
         Family = SyntheticFamily.Llama, Hidden = 64, FeedForward = 64, Heads = 4, KeyValueHeads = 2, Layers = 2, Vocabulary = 320, Type = TensorType.Q8_0,
@@ -43,6 +45,7 @@ internal sealed record FuzzTarget(string Name, string Opened, string Damaged, bo
             new("config.json of Gemma 3", At("shards"), At("shards", "config.json"), true),
             new("config.json with longrope", At("longrope"), At("longrope", "config.json"), true),
             new("generation_config.json", At("single"), At("single", "generation_config.json"), true),
+            new("tokenizer.json", At("single"), At("single", "tokenizer.json"), true),
             new("tokenizer_config.json", At("single"), At("single", "tokenizer_config.json"), true),
         ];
     }
@@ -60,11 +63,13 @@ internal sealed record FuzzTarget(string Name, string Opened, string Damaged, bo
         return (int)safetensors.DataStart;
     }
 
-    /// <summary>Opens the checkpoint and touches what a reader touches.</summary>
+    /// <summary>Opens the checkpoint and touches what a reader touches: tensors, and text to tokens and back.</summary>
     public void Read()
     {
         using var checkpoint = Checkpoint.Open(Opened);
         _ = checkpoint.Digest;
         foreach (var tensor in checkpoint.AllTensors) _ = checkpoint.Bytes(new TensorView(tensor), tensor.Rows - 1, 1)[0];
+        var tokenizer = checkpoint.Tokenizer;
+        _ = tokenizer.Decode([.. tokenizer.Encode(Text, addSpecial: true, parseSpecial: true), 0, tokenizer.VocabularySize - 1]);
     }
 }

@@ -6,8 +6,8 @@ namespace Kvasir.Checkpoints.Tokenizers.HuggingFace;
 /// <summary>Reads the tokens of a tokenizer.json: those of its model and those added.</summary>
 internal static class ModelVocabulary
 {
-    // Ids may leave gaps, but a vocabulary is never this much larger than its list.
-    private const int MostGaps = 1_000_000;
+    // Ids may leave gaps: as many as there are tokens, and these. One damaged id must not make a small file fill the memory.
+    private const int MoreGaps = 4096;
 
     /// <summary>Reads the tokens by id; gaps are unused tokens.</summary>
     /// <param name="model">The <c>model</c> object.</param>
@@ -17,9 +17,13 @@ internal static class ModelVocabulary
     public static Vocabulary Read(JsonElement model, List<AddedToken> added, bool hasBytes, out string?[] modelTexts)
     {
         var entries = Entries(model.GetProperty("vocab"));
-        int size = 1 + Math.Max(entries.Count == 0 ? -1 : entries.Max(entry => entry.Id), added.Count == 0 ? -1 : added.Max(token => token.Id));
-        if (size - entries.Count - added.Count > MostGaps || entries.Exists(entry => entry.Id < 0) || added.Exists(token => token.Id < 0))
-            throw new CheckpointException($"The tokenizer has ids up to {size - 1} for {entries.Count + added.Count} tokens; it is damaged.");
+        var known = entries.Count + added.Count;
+        int last = Math.Max(entries.Count == 0 ? -1 : entries.Max(entry => entry.Id), added.Count == 0 ? -1 : added.Max(token => token.Id));
+        if (last > (2L * known) + MoreGaps)
+            throw new CheckpointException($"The tokenizer has ids up to {last} for {known} tokens, but at most {(2L * known) + MoreGaps} was expected; it is damaged. Fetch tokenizer.json again.");
+        if (entries.Exists(entry => entry.Id < 0) || added.Exists(token => token.Id < 0))
+            throw new CheckpointException("The tokenizer has a negative id, but ids begin at 0; it is damaged. Fetch tokenizer.json again.");
+        int size = last + 1;
         modelTexts = new string?[size];
         var texts = new string[size];
         var kinds = new TokenKind[size];
