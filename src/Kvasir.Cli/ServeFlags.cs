@@ -3,6 +3,7 @@ using System.Net;
 using Kvasir.Checkpoints;
 using Kvasir.Engine;
 using Kvasir.Server;
+using Kvasir.Server.Events;
 
 namespace Kvasir.Cli;
 
@@ -18,6 +19,9 @@ internal sealed class ServeFlags
     private readonly Option<FileInfo?> keyFile = new("--api-key-file") { Description = "File with one key per line.", HelpName = "F" };
     private readonly Option<string[]> names = new("--served-model-name") { Description = "Name that the model answers to; may be repeated.", DefaultValueFactory = _ => [] };
     private readonly Option<string[]> origins = new("--cors-origin") { Description = "Origin that browsers may call from, * for any; may be repeated.", DefaultValueFactory = _ => [] };
+    private readonly Option<string?> events = new("--kv-events") { Description = "Publish which KV blocks come and go, as vLLM does, at this ZeroMQ address: tcp://*:5557.", HelpName = "ADDRESS" };
+    private readonly Option<string?> replay = new("--kv-events-replay") { Description = "Send missed KV events again to who asks at this address: tcp://*:5558.", HelpName = "ADDRESS" };
+    private readonly Option<string> topic = new("--kv-events-topic") { Description = "Topic of the KV events.", DefaultValueFactory = _ => "" };
     private readonly Option<string> body = new("--max-body") { Description = "Largest request body.", DefaultValueFactory = _ => "4MiB" };
     private readonly Option<double> drain = new("--drain-seconds") { Description = "How long running answers may take to finish after SIGTERM.", DefaultValueFactory = _ => 30 };
     private readonly Option<double> keepAlive = new("--keep-alive-seconds") { Description = "Silence on a stream after which a comment is sent.", DefaultValueFactory = _ => 15 };
@@ -25,7 +29,7 @@ internal sealed class ServeFlags
     /// <summary>Adds the flags to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[host, port, sequences, queue, chunk, keys, keyFile, names, origins, body, drain, keepAlive])
+        foreach (var option in (Option[])[host, port, sequences, queue, chunk, keys, keyFile, names, origins, events, replay, topic, body, drain, keepAlive])
             command.Options.Add(option);
     }
 
@@ -63,6 +67,15 @@ internal sealed class ServeFlags
             DrainTime = Seconds("--drain-seconds", parse.GetValue(drain), 0),
             KeepAliveInterval = Seconds("--keep-alive-seconds", parse.GetValue(keepAlive), 0.1),
         };
+    }
+
+    /// <summary>Where KV events are published; null for nowhere.</summary>
+    /// <exception cref="UsageException">The flags contradict each other.</exception>
+    public KvEventOptions? Events(ParseResult parse)
+    {
+        if (parse.GetValue(events) is { } address) return new KvEventOptions(address, parse.GetValue(replay), parse.GetRequiredValue(topic));
+        return parse.GetValue(replay) is null && parse.GetRequiredValue(topic).Length == 0 ? null
+            : throw new UsageException("--kv-events-replay and --kv-events-topic belong to --kv-events; give its address too, such as tcp://*:5557.");
     }
 
     private IEnumerable<string> Keys(ParseResult parse)

@@ -1,5 +1,6 @@
 using Kvasir.Engine.KvCache;
 using Kvasir.Kernels;
+using Kvasir.Protocol.KvEvents;
 
 namespace Kvasir.Engine;
 
@@ -24,6 +25,8 @@ public sealed record EngineOptions
     public KvDiskOptions? KvDisk { get; init; }
     /// <summary>Told what an operator should know and no request can: a tier that ended.</summary>
     public Action<string> Warn { get; init; } = static _ => { };
+    /// <summary>Told after a step which blocks came and went, on the engine's thread; null for nobody.</summary>
+    public Action<KvEventBatch>? KvEvents { get; init; }
     /// <summary>Sequences that run at once.</summary>
     public int MaxSequences { get; init; } = 16;
     /// <summary>Requests that may wait; one more is refused.</summary>

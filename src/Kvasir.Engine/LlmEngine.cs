@@ -81,10 +81,11 @@ public sealed class LlmEngine : IAsyncDisposable
             var buffers = new DecoderBuffers(spec, plan.StepTokens, EngineMemoryPlan.LogitRows);
             var decoder = Own(new Decoder(spec, weights, memory.Layers, team, buffers, plan.ContextTokens));
             StepLoop? loop = null;
-            var tiers = KvTierFiles.Open(checkpoint, plan, options, memory, owned.Push, () => loop?.Wake());
+            var events = options.KvEvents is { } publish && options.PrefixCache ? new KvEventLog(publish, time) : null;
+            var tiers = KvTierFiles.Open(checkpoint, plan, options, memory, owned.Push, () => loop?.Wake(), events);
             var blocks = new BlockPool(plan.KvBlocks, EvictionPolicies.Create(options.Eviction, plan.KvBlocks));
-            var cache = new PrefixCache(blocks, memory.Copy, tiers);
-            loop = new StepLoop(decoder, new Scheduler(cache, options), new Sampler(spec.VocabularySize), blocks, tiers, plan, time);
+            var cache = new PrefixCache(blocks, memory.Copy, tiers, events);
+            loop = new StepLoop(decoder, new Scheduler(cache, options), new Sampler(spec.VocabularySize), blocks, tiers, events, plan, time);
             return new LlmEngine(spec, options, plan, ledger, loop, blocks, time, [.. owned]);
         }
         catch

@@ -27,6 +27,7 @@ internal sealed class StepLoop : IDisposable
     private readonly Sampler _sampler;
     private readonly BlockPool _pool;
     private readonly KvTiers? _tiers;
+    private readonly KvEventLog? _events;
     private readonly Step _step;
     private readonly TimeProvider _time;
     private readonly List<Sequence> _finished = [];
@@ -37,9 +38,9 @@ internal sealed class StepLoop : IDisposable
     private int _waitingNow, _runningNow, _blocksUsedNow, _blocksIdleNow;
     private long _preemptionsNow, _evictionsNow, _prefixQueriesNow, _prefixHitsNow;
 
-    public StepLoop(Decoder decoder, Scheduler scheduler, Sampler sampler, BlockPool pool, KvTiers? tiers, EngineMemoryPlan plan, TimeProvider time)
+    public StepLoop(Decoder decoder, Scheduler scheduler, Sampler sampler, BlockPool pool, KvTiers? tiers, KvEventLog? events, EngineMemoryPlan plan, TimeProvider time)
     {
-        (_decoder, _scheduler, _sampler, _pool, _tiers, _time) = (decoder, scheduler, sampler, pool, tiers, time);
+        (_decoder, _scheduler, _sampler, _pool, _tiers, _events, _time) = (decoder, scheduler, sampler, pool, tiers, events, time);
         _step = new Step(plan.StepTokens);
         _thread = new Thread(Work) { IsBackground = true, Name = "kvasir-engine" };
     }
@@ -147,6 +148,7 @@ internal sealed class StepLoop : IDisposable
         if (!TakeIn()) return false;
         if (_scheduler.HasWork) RunStep();
         _scheduler.Save();
+        _events?.Publish();
         lock (_inboxLock) Publish();
         return true;
     }

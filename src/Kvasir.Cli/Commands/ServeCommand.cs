@@ -3,6 +3,7 @@ using Kvasir.Checkpoints;
 using Kvasir.Cli.Rendering;
 using Kvasir.Engine;
 using Kvasir.Server;
+using Kvasir.Server.Events;
 
 namespace Kvasir.Cli.Commands;
 
@@ -25,16 +26,19 @@ public static class ServeCommand
         };
         serving.AddTo(command);
         flags.AddTo(command);
-        command.SetAction((parse, cancel) => RunAsync(parse.GetValue(model), serving.Apply(parse, flags.Read(parse)), serving.Read(parse), cancel));
+        command.SetAction((parse, cancel) => RunAsync(parse.GetValue(model), serving.Apply(parse, flags.Read(parse)), serving.Read(parse), serving.Events(parse), cancel));
         return command;
     }
 
-    private static async Task<int> RunAsync(string? model, EngineOptions engineOptions, ServerOptions options, CancellationToken cancel)
+    private static async Task<int> RunAsync(string? model, EngineOptions engineOptions, ServerOptions options, KvEventOptions? events, CancellationToken cancel)
     {
         var path = await LocalModel.ResolveAsync(model ?? DemoModel.Path, cancel);
         using var stop = new StopSignals();
         // Listening first: a port that is taken is said at once, and a probe sees "loading" instead of nothing.
         await using var server = await KvasirServer.StartAsync(options, cancel: cancel);
+        if (events is not null && !engineOptions.PrefixCache) throw new UsageException("--kv-events tells what the prefix cache holds, and --no-prefix-cache leaves it empty; drop one of them.");
+        using var publisher = events is null ? null : new KvEventPublisher(events);
+        if (publisher is not null) engineOptions = engineOptions with { KvEvents = publisher.Publish };
         await using var engine = await LoadAsync(path, new KvasirOptions { Engine = engineOptions });
         ManagedHeap.Bound(engineOptions.MemoryBytes, engine.Engine.Ledger.UsedBytes);
         server.Attach(engine);

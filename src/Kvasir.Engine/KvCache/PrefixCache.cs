@@ -1,4 +1,5 @@
 using Kvasir.Engine.KvCache.Tiers;
+using Kvasir.Protocol.KvEvents;
 
 namespace Kvasir.Engine.KvCache;
 
@@ -26,15 +27,17 @@ internal sealed class PrefixCache
     private readonly Action<int, int> _copy;
     private readonly Dictionary<UInt128, BlockTable> _announced = [];
     private readonly KvTiers? _tiers;
+    private readonly KvEventLog? _events;
     private readonly Queue<int> _released = new();
     private readonly bool[] _isReleased;
 
     /// <param name="pool">The blocks.</param>
     /// <param name="copy">Copies the contents of a block (first) to another (second), in all layers, before it returns.</param>
     /// <param name="tiers">Where blocks go that find no place here; null for nowhere.</param>
-    public PrefixCache(BlockPool pool, Action<int, int> copy, KvTiers? tiers = null)
+    /// <param name="events">Told of full blocks that come and go; null for nobody.</param>
+    public PrefixCache(BlockPool pool, Action<int, int> copy, KvTiers? tiers = null, KvEventLog? events = null)
     {
-        (_pool, _copy, _index, _tiers) = (pool, copy, new BlockIndex(pool.Capacity), tiers);
+        (_pool, _copy, _index, _tiers, _events) = (pool, copy, new BlockIndex(pool.Capacity), tiers, events);
         _isReleased = new bool[tiers is null ? 0 : pool.Capacity];
         pool.Evicting = Evict;
     }
@@ -74,12 +77,14 @@ internal sealed class PrefixCache
         return Placement.Placed;
     }
 
-    /// <summary>Loads the next of a sequence's blocks that a tier holds.</summary>
+    /// <summary>Loads the next of a sequence's blocks that a tier holds, or shares it where it is here.</summary>
     /// <returns>False when it is gone or damaged: the sequence computes the rest.</returns>
     public bool Load(BlockTable table, ReadOnlySpan<int> tokens)
     {
         var i = table.Listed;
-        if (_tiers!.TryLoad(table.Name(i, tokens), table.Parent(i), tokens.Slice(i * BlockTokens, BlockTokens), table.Blocks[i]))
+        var name = table.Name(i, tokens);
+        var own = tokens.Slice(i * BlockTokens, BlockTokens);
+        if (_index.TryFind(name, table.Parent(i), own, out _) || _tiers!.TryLoad(name, table.Parent(i), own, table.Blocks[i]))
         {
             List(table, tokens[..((i + 1) * BlockTokens)]);
             return true;
@@ -126,7 +131,11 @@ internal sealed class PrefixCache
             else
             {
                 DropStart(table.Parent(i), tokens);
-                if (_index.TryAdd(block, name, table.Parent(i), tokens)) _pool.Keep(block);
+                if (_index.TryAdd(block, name, table.Parent(i), tokens))
+                {
+                    _pool.Keep(block);
+                    _events?.Stored(name, table.Parent(i), tokens, KvTier.Device, i == 0 ? table.Root : null);
+                }
             }
             Withdraw(table, name);
         }
@@ -171,7 +180,7 @@ internal sealed class PrefixCache
             if (_isReleased[block] && _tiers.HasRoomForReleased) SaveOne(block);
             _tiers.StoreEvicted(block, _index.NameOf(block), _index.ParentOf(block), _index.Tokens(block));
         }
-        _index.Remove(block);
+        Unlist(block);
     }
 
     private void NoteReleased(BlockTable table)
@@ -192,12 +201,17 @@ internal sealed class PrefixCache
         if (_index.CountOf(block) == BlockTokens) _tiers!.StoreReleased(block, _index.NameOf(block), _index.ParentOf(block), _index.Tokens(block));
     }
 
-    /// <summary>Full blocks after the shared ones that the tiers hold. They become the last to give way there, the first of them last of all.</summary>
+    /// <summary>Full blocks after the shared ones that the tiers hold, or the device beyond a gap that the tiers fill. They become the last to give way there, the first of them last of all.</summary>
     private int Below(BlockTable table, ReadOnlySpan<int> tokens, int shared)
     {
         if (_tiers is null) return 0;
         var end = shared;
-        while ((end + 1) * BlockTokens < tokens.Length && _tiers.Has(table.Name(end, tokens), table.Parent(end), tokens.Slice(end * BlockTokens, BlockTokens))) end++;
+        for (; (end + 1) * BlockTokens < tokens.Length; end++)
+        {
+            var name = table.Name(end, tokens);
+            var own = tokens.Slice(end * BlockTokens, BlockTokens);
+            if (!_tiers.Has(name, table.Parent(end), own) && !_index.TryFind(name, table.Parent(end), own, out _)) break;
+        }
         for (var i = end - 1; i >= shared; i--) _tiers.Touch(table.Name(i, tokens), table.Parent(i), tokens.Slice(i * BlockTokens, BlockTokens));
         return end - shared;
     }
@@ -261,7 +275,13 @@ internal sealed class PrefixCache
 
     private void Drop(int block)
     {
-        _index.Remove(block);
+        Unlist(block);
         _pool.Empty(block);
+    }
+
+    private void Unlist(int block)
+    {
+        if (_events is not null && _index.CountOf(block) == BlockTokens) _events.Removed(_index.NameOf(block), KvTier.Device);
+        _index.Remove(block);
     }
 }

@@ -26,7 +26,7 @@ public sealed class EventIndex
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(blockSize);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(workers);
         BlockSize = blockSize;
-        _prefixes = new PrefixTable(workers * _tiers);
+        _prefixes = new PrefixTable(workers * _tiers, tiered: true);
         _sources = new Source?[workers];
         _root = BlockHash.Root(salt);
     }
@@ -59,7 +59,7 @@ public sealed class EventIndex
         return blocks;
     }
 
-    /// <summary>Blocks from the start of the prompt that each worker has in each tier without a gap.</summary>
+    /// <summary>Blocks from the start of the prompt that each worker has without a gap in each tier or a faster one.</summary>
     /// <param name="chain">The prompt's names.</param>
     /// <param name="lengths">Result [workers · tiers]: see <see cref="HolderOf"/>.</param>
     public void Match(ReadOnlySpan<ulong> chain, Span<int> lengths) => _prefixes.Match(chain, lengths);

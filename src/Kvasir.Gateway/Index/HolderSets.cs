@@ -14,12 +14,18 @@ internal sealed class HolderSets
     private const uint PoolFlag = 0x8000_0000;
 
     private readonly int _words;
+    private readonly ulong _next, _nextTwo;
     private readonly Stack<uint> _free = new();
     private ulong[] _bits = [];
     private uint _used;
 
     /// <param name="holders">Number of possible holders.</param>
-    public HolderSets(int holders) => _words = (holders + 63) / 64;
+    /// <param name="tiered">Whether four holders each are a worker's tiers, fastest first: what a tier holds counts for the slower ones too when sets are read.</param>
+    public HolderSets(int holders, bool tiered = false)
+    {
+        _words = (holders + 63) / 64;
+        (_next, _nextTwo) = tiered ? (0xEEEE_EEEE_EEEE_EEEE, 0xCCCC_CCCC_CCCC_CCCC) : (0, 0);
+    }
 
     /// <summary>64-bit words of one set as <see cref="CopyTo"/> and <see cref="Intersect"/> see it.</summary>
     public int Words => _words;
@@ -64,11 +70,12 @@ internal sealed class HolderSets
     {
         if ((set & PoolFlag) != 0 && set != Empty)
         {
-            Bits(set).CopyTo(alive);
+            var bits = Bits(set);
+            for (var word = 0; word < bits.Length; word++) alive[word] = Spread(bits[word]);
             return;
         }
         alive.Clear();
-        if (set != Empty) alive[(int)set >> 6] = 1UL << (int)(set & 63);
+        if (set != Empty) alive[(int)set >> 6] = Spread(1UL << (int)(set & 63));
     }
 
     /// <summary>Keeps in <paramref name="alive"/> [Words] what is also in the set. Whether anything left, and whether anything stayed.</summary>
@@ -77,12 +84,12 @@ internal sealed class HolderSets
         return set == Empty || (set & PoolFlag) == 0 ? IntersectSingle(set, alive) : IntersectPooled(Bits(set), alive);
     }
 
-    private static (bool Changed, bool Any) IntersectSingle(uint set, Span<ulong> alive)
+    private (bool Changed, bool Any) IntersectSingle(uint set, Span<ulong> alive)
     {
         ulong lost = 0, kept = 0;
         for (var word = 0; word < alive.Length; word++)
         {
-            var mask = set != Empty && (int)set >> 6 == word ? 1UL << (int)(set & 63) : 0;
+            var mask = set != Empty && (int)set >> 6 == word ? Spread(1UL << (int)(set & 63)) : 0;
             lost |= alive[word] & ~mask;
             alive[word] &= mask;
             kept |= alive[word];
@@ -90,13 +97,16 @@ internal sealed class HolderSets
         return (lost != 0, kept != 0);
     }
 
-    private static (bool Changed, bool Any) IntersectPooled(ReadOnlySpan<ulong> bits, Span<ulong> alive)
+    private (bool Changed, bool Any) IntersectPooled(ReadOnlySpan<ulong> bits, Span<ulong> alive)
     {
         var (lost, kept) = (Vector<ulong>.Zero, Vector<ulong>.Zero);
+        var (next, nextTwo) = (new Vector<ulong>(_next), new Vector<ulong>(_nextTwo));
         var word = 0;
         for (; word + Vector<ulong>.Count <= alive.Length; word += Vector<ulong>.Count)
         {
             var (mask, before) = (new Vector<ulong>(bits[word..]), new Vector<ulong>(alive[word..]));
+            mask |= (mask << 1) & next;
+            mask |= (mask << 2) & nextTwo;
             var after = before & mask;
             lost |= before ^ after;
             kept |= after;
@@ -105,11 +115,18 @@ internal sealed class HolderSets
         ulong lostTail = 0, keptTail = 0;
         for (; word < alive.Length; word++)
         {
-            lostTail |= alive[word] & ~bits[word];
-            alive[word] &= bits[word];
+            var mask = Spread(bits[word]);
+            lostTail |= alive[word] & ~mask;
+            alive[word] &= mask;
             keptTail |= alive[word];
         }
         return (lostTail != 0 || lost != Vector<ulong>.Zero, keptTail != 0 || kept != Vector<ulong>.Zero);
+    }
+
+    private ulong Spread(ulong word)
+    {
+        word |= (word << 1) & _next;
+        return word | ((word << 2) & _nextTwo);
     }
 
     private Span<ulong> Bits(uint set) => _bits.AsSpan((int)(set & ~PoolFlag) * _words, _words);

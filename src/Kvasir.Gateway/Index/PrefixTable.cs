@@ -15,7 +15,8 @@ public sealed class PrefixTable
     private readonly HolderSets _sets;
 
     /// <param name="holders">Number of possible holders.</param>
-    public PrefixTable(int holders) => _sets = new HolderSets(holders);
+    /// <param name="tiered">Whether four holders each are a worker's tiers, fastest first: a prefix may go on in a slower tier.</param>
+    public PrefixTable(int holders, bool tiered = false) => _sets = new HolderSets(holders, tiered);
 
     /// <summary>Distinct blocks.</summary>
     public long Count => _blocks.Count;

@@ -144,10 +144,9 @@ public sealed class EventSources(int workers) : IDisposable
         for (var worker = 0; worker < workers; worker++)
         {
             if (_blockSizeOf[worker] != index.BlockSize) continue;
-            var (near, far) = (lengths[index.HolderOf(worker, KvTier.Device)], 0);
-            for (var tier = 1; tier < Tiers; tier++) far = Math.Max(far, lengths[index.HolderOf(worker, (KvTier)tier)]);
+            var (near, far) = (lengths[index.HolderOf(worker, KvTier.Device)], lengths[index.HolderOf(worker, KvTier.Remote)]);
             device[worker] = Math.Max(device[worker], near * index.BlockSize);
-            slower[worker] = Math.Max(slower[worker], Math.Max(0, far - near) * index.BlockSize);
+            slower[worker] = Math.Max(slower[worker], (far - near) * index.BlockSize);
         }
         ArrayPool<int>.Shared.Return(lengths);
     }

@@ -37,7 +37,7 @@ public static class KvEventWriter
 
     private static void WriteStored(ref MessagePackWriter writer, BlocksStored stored)
     {
-        var optional = (stored.Adapter is null ? 0 : 1) + (stored.Group == 0 ? 0 : 1);
+        var optional = (stored.Adapter is null ? 0 : 1) + (stored.ExtraKeys.IsDefaultOrEmpty ? 0 : 1) + (stored.Group == 0 ? 0 : 1);
         writer.WriteMapHeader(6 + optional);
         WriteType(ref writer, "BlockStored");
         WriteKeys(ref writer, stored.Blocks);
@@ -54,7 +54,25 @@ public static class KvEventWriter
             writer.Write("lora_name");
             writer.Write(stored.Adapter);
         }
+        if (!stored.ExtraKeys.IsDefaultOrEmpty) WriteExtraKeys(ref writer, stored.ExtraKeys);
         WriteGroup(ref writer, stored.Group);
+    }
+
+    /// <summary>Per block a list of what went into its name, or nil.</summary>
+    private static void WriteExtraKeys(ref MessagePackWriter writer, ImmutableArray<string?> keys)
+    {
+        writer.Write("extra_keys");
+        writer.WriteArrayHeader(keys.Length);
+        foreach (var key in keys)
+        {
+            if (key is null)
+            {
+                writer.WriteNil();
+                continue;
+            }
+            writer.WriteArrayHeader(1);
+            writer.Write(key);
+        }
     }
 
     private static void WriteRemoved(ref MessagePackWriter writer, BlocksRemoved removed)

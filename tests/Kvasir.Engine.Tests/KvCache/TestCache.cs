@@ -27,7 +27,8 @@ internal sealed class TestCache : IDisposable
     /// <param name="host">Blocks of the host tier.</param>
     /// <param name="pages">Files of the disk tier, which this owns.</param>
     /// <param name="diskBlocks">Blocks of the disk tier.</param>
-    public TestCache(int blocks, EvictionKind kind = EvictionKind.Lru, int host = 0, DiskPages? pages = null, int diskBlocks = 0)
+    /// <param name="events">Told of blocks that come and go.</param>
+    public TestCache(int blocks, EvictionKind kind = EvictionKind.Lru, int host = 0, DiskPages? pages = null, int diskBlocks = 0, KvEventLog? events = null)
     {
         Pool = new BlockPool(blocks, EvictionPolicies.Create(kind, blocks));
         _memory = new NativeBuffer(blocks * BlockBytes);
@@ -36,12 +37,12 @@ internal sealed class TestCache : IDisposable
         _block = new byte[BlockBytes];
         var hostTier = host == 0 ? null : new HostTier(_blocks, _below.Slice(0, host * BlockBytes));
         var diskTier = pages is null ? null : new DiskTier(_blocks, pages, diskBlocks, _below.Slice(host * BlockBytes, DiskTier.Buffers * BlockBytes), Warnings.Add, () => { });
-        Tiers = hostTier is null && diskTier is null ? null : new KvTiers(hostTier, diskTier, (int)BlockBytes);
+        Tiers = hostTier is null && diskTier is null ? null : new KvTiers(hostTier, diskTier, (int)BlockBytes, events);
         Cache = new PrefixCache(Pool, (from, to) =>
         {
             Copies++;
             _blocks.Copy(from, to);
-        }, Tiers);
+        }, Tiers, events);
     }
 
     public static long BlockBytes => Layout.BlockBytes;
@@ -78,9 +79,9 @@ internal sealed class TestCache : IDisposable
         return placement;
     }
 
-    public TestSequence Place(int[] tokens)
+    public TestSequence Place(int[] tokens, UInt128 root = default)
     {
-        Assert.Equal(Placement.Placed, TryPlace(tokens, out var sequence));
+        Assert.Equal(Placement.Placed, TryPlace(tokens, out var sequence, root));
         return sequence!;
     }
 
@@ -114,9 +115,9 @@ internal sealed class TestCache : IDisposable
         Cache.Release(sequence.Table, Computed(sequence));
     }
 
-    public void Run(int[] tokens)
+    public void Run(int[] tokens, UInt128 root = default)
     {
-        var sequence = Place(tokens);
+        var sequence = Place(tokens, root);
         Compute(sequence, tokens.Length);
         Release(sequence);
     }

@@ -26,7 +26,7 @@ public sealed class EventIndexTests
     {
         Span<ulong> chain = new ulong[prompt.Length / BlockSize];
         index.Name(prompt, chain);
-        Span<int> lengths = new int[64];
+        Span<int> lengths = new int[128];
         index.Match(chain, lengths);
         return lengths[index.HolderOf(worker, tier)];
     }
@@ -41,9 +41,27 @@ public sealed class EventIndexTests
         index.Apply(1, Stored(900, Tokens(4)));
         Assert.Equal(3, Match(index, 0, KvTier.Device, Tokens(40)));
         Assert.Equal(1, Match(index, 1, KvTier.Device, Tokens(40)));
-        Assert.Equal(0, Match(index, 0, KvTier.Host, Tokens(40)));
         Assert.Equal(0, Match(index, 0, KvTier.Device, Tokens(40, first: 101)));
         Assert.Equal(3, index.Blocks);
+    }
+
+    [Fact]
+    public void A_prefix_goes_on_in_slower_tiers()
+    {
+        var index = new EventIndex(BlockSize, workers: 20);
+        for (var worker = 0; worker < 20; worker += 19)
+        {
+            index.Apply(worker, Stored(1, Tokens(16)));
+            index.Apply(worker, Stored(3, Tokens(8, first: 108), parent: 2) with { Tier = KvTier.Host });
+            index.Apply(worker, Removed(KvTier.Device, 3, 4));
+            Assert.Equal([2, 4, 4, 4], Enum.GetValues<KvTier>().Select(tier => Match(index, worker, tier, Tokens(40))));
+            index.Apply(worker, Stored(4, Tokens(4, first: 112), parent: 3) with { Tier = KvTier.Disk });
+            index.Apply(worker, Removed(KvTier.Host, 4));
+            Assert.Equal([2, 3, 4, 4], Enum.GetValues<KvTier>().Select(tier => Match(index, worker, tier, Tokens(40))));
+            index.Apply(worker, Removed(KvTier.Host, 3));
+            Assert.Equal([2, 2, 2, 2], Enum.GetValues<KvTier>().Select(tier => Match(index, worker, tier, Tokens(40))));
+        }
+        Assert.Equal(0, Match(index, 1, KvTier.Remote, Tokens(40)));
     }
 
     [Fact]

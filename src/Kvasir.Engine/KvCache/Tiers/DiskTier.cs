@@ -42,6 +42,9 @@ internal sealed class DiskTier : IDisposable
 
     public TierSlots Slots { get; }
 
+    /// <summary>Told of each block that has been written.</summary>
+    public Action<PageLabel>? Written { get; set; }
+
     /// <summary>Whether the disk refused to be written.</summary>
     public bool IsOff { get; private set; }
 
@@ -80,7 +83,10 @@ internal sealed class DiskTier : IDisposable
         {
             _freeBuffers.Push(job.Buffer);
             _writing.Remove(job.Label.Name);
-            if (job.Error is null) Slots.Put(job.Slot, job.Label.Name, job.Label.Parent, job.Label.Tokens);
+            if (job.Error is null)
+            {
+                if (Slots.Put(job.Slot, job.Label.Name, job.Label.Parent, job.Label.Tokens)) Written?.Invoke(job.Label);
+            }
             else
             {
                 Slots.GiveBack(job.Slot);

@@ -17,8 +17,9 @@ internal static class KvTierFiles
     /// <param name="device">The blocks above.</param>
     /// <param name="own">Takes what must be disposed.</param>
     /// <param name="wake">Called when something was written.</param>
+    /// <param name="events">Told of what the tiers hold; null for nobody.</param>
     /// <exception cref="KvTierException">The folder cannot be used.</exception>
-    public static KvTiers? Open(Checkpoint checkpoint, EngineMemoryPlan plan, EngineOptions options, KvMemory device, Action<IDisposable> own, Action wake)
+    public static KvTiers? Open(Checkpoint checkpoint, EngineMemoryPlan plan, EngineOptions options, KvMemory device, Action<IDisposable> own, Action wake, KvEventLog? events)
     {
         if (plan.HostBlocks == 0 && plan.DiskBlocks == 0) return null;
         HostTier? host = null;
@@ -38,7 +39,7 @@ internal static class KvTierFiles
             var pages = DiskPages.Open(folder, digest, device.BlockBytes, plan.DiskBlocks, place.Key);
             disk = new DiskTier(device, pages, plan.DiskBlocks, buffers.All, options.Warn, wake);
         }
-        var tiers = new KvTiers(host, disk, device.BlockBytes);
+        var tiers = new KvTiers(host, disk, device.BlockBytes, events);
         own(tiers);
         return tiers;
     }

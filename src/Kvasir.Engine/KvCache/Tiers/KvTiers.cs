@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Kvasir.Protocol.KvEvents;
 
 namespace Kvasir.Engine.KvCache.Tiers;
 
@@ -30,12 +31,14 @@ internal sealed class KvTiers : IDisposable
     private readonly DiskTier? _disk;
     private readonly int _blockBytes;
     private readonly Counts _hostCounts = new(), _diskCounts = new();
+    private readonly KvEventLog? _events;
     private KvTierState[] _states = [];
     private int _unworthy;
 
-    public KvTiers(HostTier? host, DiskTier? disk, int blockBytes)
+    public KvTiers(HostTier? host, DiskTier? disk, int blockBytes, KvEventLog? events = null)
     {
-        (_host, _disk, _blockBytes) = (host, disk, blockBytes);
+        (_host, _disk, _blockBytes, _events) = (host, disk, blockBytes, events);
+        if (events is not null) Tell(events);
         Publish();
     }
 
@@ -57,7 +60,10 @@ internal sealed class KvTiers : IDisposable
     /// <summary>A block on the device is about to be overwritten.</summary>
     public void StoreEvicted(int block, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens)
     {
-        if (_host?.Store(block, name, parent, tokens) == true) _hostCounts.Stored++;
+        if (_host?.Store(block, name, parent, tokens) != true) return;
+        _hostCounts.Stored++;
+        // Whoever hears of it knows it from the device, where it is still.
+        _events?.Stored(name, parent, [], KvTier.Host);
     }
 
     /// <summary>A block was released by its request. Needs <see cref="HasRoomForReleased"/>.</summary>
@@ -107,6 +113,15 @@ internal sealed class KvTiers : IDisposable
     }
 
     public void Dispose() => _disk?.Dispose();
+
+    private void Tell(KvEventLog events)
+    {
+        if (_host is not null) _host.Slots.Left = name => events.Removed(name, KvTier.Host);
+        if (_disk is null) return;
+        foreach (var label in _disk.Slots.Labels()) events.Stored(label.Name, label.Parent, label.Tokens, KvTier.Disk);
+        _disk.Written = label => events.Stored(label.Name, label.Parent, label.Tokens, KvTier.Disk);
+        _disk.Slots.Left = name => events.Removed(name, KvTier.Disk);
+    }
 
     private static void Touch(TierSlots? slots, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens)
     {

@@ -12,8 +12,11 @@ internal sealed class TierSlots
     public TierSlots(int slots)
     {
         (_pool, _index) = (new BlockPool(slots, new LruEviction(slots)), new BlockIndex(slots));
-        _pool.Evicting = _index.Remove;
+        _pool.Evicting = Unlist;
     }
+
+    /// <summary>Told the name of each block that is here no longer.</summary>
+    public Action<UInt128>? Left { get; set; }
 
     /// <summary>Places in all.</summary>
     public int Capacity => _pool.Capacity;
@@ -52,7 +55,7 @@ internal sealed class TierSlots
     /// <summary>Forgets what a place holds.</summary>
     public void Drop(int slot)
     {
-        _index.Remove(slot);
+        Unlist(slot);
         _pool.Empty(slot);
     }
 
@@ -61,5 +64,26 @@ internal sealed class TierSlots
     {
         for (var slot = 0; slot < Capacity; slot++)
             if (_index.CountOf(slot) > 0) Drop(slot);
+    }
+
+    /// <summary>Everything that is here, each block after the one it follows if that is here too.</summary>
+    public List<PageLabel> Labels()
+    {
+        var labels = new Dictionary<UInt128, PageLabel>();
+        for (var slot = 0; slot < Capacity; slot++)
+            if (_index.CountOf(slot) > 0) labels.TryAdd(_index.NameOf(slot), new PageLabel(_index.NameOf(slot), _index.ParentOf(slot), _index.Tokens(slot).ToArray()));
+        var (ordered, chain) = (new List<PageLabel>(labels.Count), new Stack<PageLabel>());
+        foreach (var name in labels.Keys.ToArray())
+        {
+            for (var next = name; labels.Remove(next, out var label); next = label.Parent) chain.Push(label);
+            while (chain.TryPop(out var label)) ordered.Add(label);
+        }
+        return ordered;
+    }
+
+    private void Unlist(int slot)
+    {
+        if (Left is not null && _index.CountOf(slot) > 0) Left(_index.NameOf(slot));
+        _index.Remove(slot);
     }
 }
