@@ -4,23 +4,29 @@ namespace Kvasir.Kernels;
 
 /// <summary>
 /// Some tokens' query heads that share one KV head, over all their keys. Rows are (token, head within the group).
-/// Keys are the weights of one matrix product (16 keys = 16 lanes), values of another (16 values = 16 lanes).
+/// Keys are the weights of one matrix product (16 keys = 16 lanes), values of another (16 values = 16 lanes). Where keys
+/// are quantized, queries are too, to signed bytes per 32 values, each row by itself.
 /// </summary>
 internal readonly unsafe ref struct AttentionTile(
     AttentionShape shape, KvPool pool, int kvHead, int sharing, ReadOnlySpan<int> blocks, int firstRow, int tokens, int position)
 {
+    /// <summary>Keys of a tile; begins at a multiple of it.</summary>
+    public const int MostKeys = 128;
+
+    private const int MostBlocks = MostKeys / KvLayout.BlockTokens;
+
     private readonly ReadOnlySpan<int> _blocks = blocks;
 
     private int Rows => tokens * sharing;
 
-    public void Run(AttentionScratch scratch, FloatMatrix queries, FloatMatrix output, ReadOnlySpan<float> sinks, int tileKeys)
+    public void Run(AttentionScratch scratch, FloatMatrix queries, FloatMatrix output, ReadOnlySpan<float> sinks)
     {
         Begin(scratch, queries);
         var keys = position + tokens;
-        var firstKey = shape.Window > 0 ? Math.Max(0, position - shape.Window + 1) / tileKeys * tileKeys : 0;
-        for (var start = firstKey; start < keys; start += tileKeys)
+        var firstKey = shape.Window > 0 ? Math.Max(0, position - shape.Window + 1) / MostKeys * MostKeys : 0;
+        for (var start = firstKey; start < keys; start += MostKeys)
         {
-            var count = Math.Min(tileKeys, keys - start);
+            var count = Math.Min(MostKeys, keys - start);
             Score(scratch, start, count);
             for (var row = 0; row < Rows; row++) Softmax(scratch, row, start, count);
             AddValues(scratch, start, count);
@@ -38,31 +44,47 @@ internal readonly unsafe ref struct AttentionTile(
             var from = queries.RowStart(firstRow + row / sharing) + (kvHead * sharing + row % sharing) * size;
             var to = scratch.Queries + row * scratch.QueryStride;
             for (var i = 0; i < size; i++) to[i] = from[i] * shape.Scale;
+            if (scratch.RecordStride > 0)
+            {
+                new Span<float>(to + size, scratch.PaddedSize - size).Clear();
+                Activations.Quantize(to, scratch.Records + row * scratch.RecordStride, scratch.PaddedSize);
+            }
+
             new Span<float>(scratch.Sums + row * scratch.SumStride, pool.Layout.ValueGroups * 16).Clear();
             new Span<float>(scratch.Weights + row * 16, 16).Clear();
             scratch.Largest[row] = float.NegativeInfinity;
         }
     }
 
+    /// <summary>The blocks of some keys from <paramref name="start"/> on, in order; an entry after the last, which kernels may look at.</summary>
+    private void List(int start, int count, bool values, byte** list)
+    {
+        for (var key = 0; key < count; key += KvLayout.BlockTokens)
+        {
+            var block = _blocks[(start + key) / KvLayout.BlockTokens];
+            list[key / KvLayout.BlockTokens] = list[key / KvLayout.BlockTokens + 1] = values ? pool.ValueHead(block, kvHead) : pool.KeyHead(block, kvHead);
+        }
+    }
+
     private void Score(AttentionScratch scratch, int start, int count)
     {
-        var arguments = new KernelArguments
-        {
-            XStride = scratch.QueryStride * 4, OutputStride = scratch.ScoreStride * 4,
-            Steps = pool.Layout.KeySize, Groups = 1, Mask = 0xFFFF, OutputGroupStride = 64,
-        };
+        var list = stackalloc byte*[MostBlocks + 1];
+        List(start, count, values: false, list);
         var kernels = KernelCatalog.Current;
-        var form = Form;
-        for (var key = 0; key < count; key += KvLayout.BlockTokens)
-            for (var row = 0; row < Rows;)
+        var quantized = KvLayout.IsQuantized(pool.Layout.Format.Keys);
+        for (var row = 0; row < Rows;)
+        {
+            var tile = MatrixProduct.Tile(Rows - row, kernels.MaxTokens);
+            var arguments = new KernelArguments
             {
-                var tile = MatrixProduct.Tile(Rows - row, kernels.MaxTokens);
-                arguments.Group = pool.KeyHead(_blocks[(start + key) / KvLayout.BlockTokens], kvHead);
-                arguments.X = (byte*)(scratch.Queries + row * scratch.QueryStride);
-                arguments.Output = scratch.Scores + row * scratch.ScoreStride + key;
-                kernels.Multiply(form, &arguments, tile);
-                row += tile;
-            }
+                Blocks = list, Groups = (count + KvLayout.BlockTokens - 1) / KvLayout.BlockTokens, Steps = pool.Layout.KeySize,
+                X = quantized ? scratch.Records + row * scratch.RecordStride : (byte*)(scratch.Queries + row * scratch.QueryStride),
+                XStride = quantized ? scratch.RecordStride : scratch.QueryStride * 4,
+                Output = scratch.Scores + row * scratch.ScoreStride, OutputStride = scratch.ScoreStride * 4, OutputGroupStride = 64, Mask = 0xFFFF,
+            };
+            kernels.Score(pool.Layout.Format.Keys, &arguments, tile);
+            row += tile;
+        }
     }
 
     private void Softmax(AttentionScratch scratch, int row, int start, int count)
@@ -108,28 +130,22 @@ internal readonly unsafe ref struct AttentionTile(
 
     private void AddValues(AttentionScratch scratch, int start, int count)
     {
-        var layout = pool.Layout;
-        var arguments = new KernelArguments
-        {
-            GroupBytes = 16L * KvLayout.BlockTokens * layout.ElementBytes,
-            XStride = scratch.ScoreStride * 4, OutputStride = scratch.SumStride * 4,
-            Mask = 0xFFFF, OutputGroupStride = 64,
-        };
+        var list = stackalloc byte*[MostBlocks + 1];
+        List(start, count, values: true, list);
         var kernels = KernelCatalog.Current;
-        var form = Form;
-        for (var key = 0; key < count; key += KvLayout.BlockTokens)
-            for (var row = 0; row < Rows;)
+        for (var row = 0; row < Rows;)
+        {
+            var tile = MatrixProduct.Tile(Rows - row, kernels.MaxTokens);
+            var arguments = new KernelArguments
             {
-                var tile = MatrixProduct.Tile(Rows - row, kernels.MaxTokens);
-                arguments.Group = pool.ValueHead(_blocks[(start + key) / KvLayout.BlockTokens], kvHead);
-                arguments.Groups = layout.ValueGroups;
                 // Keys after the last are not read: their place may hold anything.
-                arguments.Steps = Math.Min(KvLayout.BlockTokens, count - key);
-                arguments.X = (byte*)(scratch.Scores + row * scratch.ScoreStride + key);
-                arguments.Output = scratch.Sums + row * scratch.SumStride;
-                kernels.MultiplyAdd(form, &arguments, tile);
-                row += tile;
-            }
+                Blocks = list, Groups = pool.Layout.ValueGroups, Steps = count,
+                X = (byte*)(scratch.Scores + row * scratch.ScoreStride), XStride = scratch.ScoreStride * 4,
+                Output = scratch.Sums + row * scratch.SumStride, OutputStride = scratch.SumStride * 4, OutputGroupStride = 64, Mask = 0xFFFF,
+            };
+            kernels.AddValues(pool.Layout.Format.Values, &arguments, tile);
+            row += tile;
+        }
     }
 
     private void Finish(AttentionScratch scratch, int row, FloatMatrix output, ReadOnlySpan<float> sinks)
@@ -151,6 +167,4 @@ internal readonly unsafe ref struct AttentionTile(
         var inverse = factor / total;
         for (var i = 0; i < size; i++) to[i] = from[i] * inverse;
     }
-
-    private PackedForm Form => PackedForm.Of(pool.Layout.Format == KvFormat.F16 ? WeightFormat.F16 : WeightFormat.F32);
 }

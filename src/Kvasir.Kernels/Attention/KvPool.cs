@@ -1,42 +1,5 @@
 namespace Kvasir.Kernels;
 
-/// <summary>How keys and values are stored.</summary>
-public enum KvFormat
-{
-    /// <summary>16-bit IEEE float.</summary>
-    F16,
-    /// <summary>32-bit IEEE float.</summary>
-    F32,
-}
-
-/// <summary>Shape of a layer's KV blocks of 16 tokens. Keys and values lie apart, each head by itself.</summary>
-/// <param name="KvHeads">Key/value heads.</param>
-/// <param name="KeySize">Values per key head.</param>
-/// <param name="ValueSize">Values per value head.</param>
-/// <param name="Format">Storage of both.</param>
-public sealed record KvLayout(int KvHeads, int KeySize, int ValueSize, KvFormat Format)
-{
-    /// <summary>Tokens per block.</summary>
-    public const int BlockTokens = 16;
-
-    /// <summary>Bytes of the keys of a block: [heads][key size][16 tokens].</summary>
-    public long KeyBlockBytes => KvHeads * KeyHeadBytes;
-
-    /// <summary>Bytes of the values of a block: [heads][value size / 16][16 tokens][16 values], value size rounded up to 16.</summary>
-    public long ValueBlockBytes => KvHeads * ValueHeadBytes;
-
-    /// <summary>Bytes of a block.</summary>
-    public long BlockBytes => KeyBlockBytes + ValueBlockBytes;
-
-    internal int ElementBytes => Format == KvFormat.F16 ? 2 : 4;
-
-    internal int ValueGroups => (ValueSize + 15) / 16;
-
-    internal long KeyHeadBytes => (long)KeySize * BlockTokens * ElementBytes;
-
-    internal long ValueHeadBytes => (long)ValueGroups * 16 * BlockTokens * ElementBytes;
-}
-
 /// <summary>The KV blocks of one layer, in memory of the caller's that starts zeroed.</summary>
 public sealed unsafe class KvPool
 {
@@ -52,6 +15,7 @@ public sealed unsafe class KvPool
         if (keys.Bytes < blocks * layout.KeyBlockBytes || values.Bytes < blocks * layout.ValueBlockBytes)
             throw new ArgumentException($"{blocks} blocks need {blocks * layout.KeyBlockBytes} + {blocks * layout.ValueBlockBytes} bytes, not {keys.Bytes} + {values.Bytes}.");
         (Layout, Blocks) = (layout, blocks);
+        KernelCatalog.Current.Warm(layout.Format);
         _keys = keys.Start;
         _values = values.Start;
     }
@@ -78,8 +42,8 @@ public sealed unsafe class KvPool
             ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)block, (uint)Blocks, nameof(slots));
             for (var head = 0; head < Layout.KvHeads; head++)
             {
-                Put(KeyHead(block, head), place, keys.RowStart(token) + head * Layout.KeySize, Layout.KeySize, isKey: true);
-                Put(ValueHead(block, head), place, values.RowStart(token) + head * Layout.ValueSize, Layout.ValueSize, isKey: false);
+                KvRow.PutKey(Layout.Format.Keys, KeyHead(block, head), place, keys.RowStart(token) + head * Layout.KeySize, Layout.KeySize);
+                KvRow.PutValue(Layout.Format.Values, ValueHead(block, head), place, values.RowStart(token) + head * Layout.ValueSize, Layout.ValueSize);
             }
         }
     }
@@ -120,14 +84,4 @@ public sealed unsafe class KvPool
     private Span<byte> Keys(int block) => new(KeyHead(block, 0), (int)Layout.KeyBlockBytes);
 
     private Span<byte> Values(int block) => new(ValueHead(block, 0), (int)Layout.ValueBlockBytes);
-
-    private void Put(byte* head, int place, float* from, int count, bool isKey)
-    {
-        for (var i = 0; i < count; i++)
-        {
-            var at = isKey ? i * 16 + place : (i / 16 * 16 + place) * 16 + i % 16;
-            if (Layout.Format == KvFormat.F32) ((float*)head)[at] = from[i];
-            else ((Half*)head)[at] = (Half)from[i];
-        }
-    }
 }

@@ -20,7 +20,6 @@ public readonly record struct AttentionSpan(int FirstRow, int Rows, int Position
 /// </summary>
 public static unsafe class PagedAttention
 {
-    private const int TileKeys = 128;
     private const int TileRows = 48;
 
     /// <summary>
@@ -47,7 +46,7 @@ public static unsafe class PagedAttention
         var tokensPerTile = Math.Max(1, TileRows / sharing);
         var tiles = 0;
         foreach (var span in spans) tiles += Tiles(span, tokensPerTile);
-        var scratch = new AttentionScratch(worker, layout, tokensPerTile * sharing, TileKeys);
+        var scratch = new AttentionScratch(worker, layout, tokensPerTile * sharing);
         var loop = worker.Loop(tiles * layout.KvHeads);
         while (loop.TryNext(out var chunk))
         {
@@ -64,7 +63,7 @@ public static unsafe class PagedAttention
                 var first = tile * tokensPerTile;
                 var part = new AttentionTile(shape, pool, chunk % layout.KvHeads, sharing, tables[span.Table..],
                     span.FirstRow + first, Math.Min(tokensPerTile, span.Rows - first), span.Position + first);
-                part.Run(scratch, queries, output, sinks, TileKeys);
+                part.Run(scratch, queries, output, sinks);
                 break;
             }
         }

@@ -31,4 +31,6 @@ internal unsafe struct KernelArguments
     public long Mask;
     /// <summary>80: bytes from a group's output to the next one's: 64 as a rule.</summary>
     public long OutputGroupStride;
+    /// <summary>88: addresses of blocks of keys or values, for the kernels that go through such a list.</summary>
+    public byte** Blocks;
 }

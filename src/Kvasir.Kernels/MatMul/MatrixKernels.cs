@@ -25,4 +25,24 @@ internal abstract unsafe class MatrixKernels
     public virtual void Warm(PackedForm form)
     {
     }
+
+    /// <summary>
+    /// Scores of keys: <c>output[t][16 b + r] = Σ_k key_b[k][r] · x[t][k]</c> for the tokens r of every block b. Formats with
+    /// scales take x as records of signed bytes.
+    /// </summary>
+    /// <param name="format">How keys are stored.</param>
+    /// <param name="a">Blocks, as many as groups; steps is the key size; x and output.</param>
+    /// <param name="rows">Rows of x, at most <see cref="MaxTokens"/>.</param>
+    public virtual void Score(KvFormat format, KernelArguments* a, int rows) => WidenedKv.Score(this, format, a, rows);
+
+    /// <summary>Adds weighted values: <c>output[t][16 g + i] += Σ_k value[k][16 g + i] · x[t][k]</c> over the tokens k of all blocks in order.</summary>
+    /// <param name="format">How values are stored.</param>
+    /// <param name="a">Blocks, as many as steps (tokens) fill; groups of 16 values; x and output. Values after the last token are not read.</param>
+    /// <param name="rows">Rows of x, at most <see cref="MaxTokens"/>.</param>
+    public virtual void AddValues(KvFormat format, KernelArguments* a, int rows) => WidenedKv.AddValues(this, format, a, rows);
+
+    /// <summary>Makes what keys and values of a layout need, so that no step has to wait for it.</summary>
+    public virtual void Warm(KvFormats formats)
+    {
+    }
 }

@@ -20,9 +20,8 @@ internal sealed class AttentionWorld : IDisposable
         _pool = new KvPool(layout, blocks, _keyMemory.All, _valueMemory.All);
         _table = [.. Enumerable.Range(0, (tokens + 15) / 16).Select(i => blocks - 2 - 2 * i)];
         _queries = Random(shape.Heads * layout.KeySize, 1);
-        var round = layout.Format == KvFormat.F16;
-        _keys = Random(layout.KvHeads * layout.KeySize, 2, round);
-        _values = Random(layout.KvHeads * layout.ValueSize, 3, round);
+        _keys = Random(layout.KvHeads * layout.KeySize, 2, values => Stored.Heads(layout.Format.Keys, values, layout.KeySize));
+        _values = Random(layout.KvHeads * layout.ValueSize, 3, values => Stored.Heads(layout.Format.Values, values, layout.ValueSize));
         _output = new NativeBuffer((long)tokens * shape.Heads * layout.ValueSize * 4);
         _sinks = sinks ? RandomWeights.Values(shape.Heads, 4) : [];
     }
@@ -57,6 +56,10 @@ internal sealed class AttentionWorld : IDisposable
     {
         var (heads, size) = (_shape.Heads, _layout.KeySize);
         var result = new double[_tokens * heads * _layout.ValueSize];
+        var queries = new float[_tokens * heads * size];
+        for (var t = 0; t < _tokens; t++) Queries.Row(t).CopyTo(queries.AsSpan(t * heads * size));
+        for (var i = 0; i < queries.Length; i++) queries[i] *= _shape.Scale;
+        if (_layout.Format.Keys is KvFormat.Q8_0 or KvFormat.Q4_0) queries = Stored.Queries(queries, size);
         for (var t = 0; t < _tokens; t++)
             for (var h = 0; h < heads; h++)
             {
@@ -66,8 +69,7 @@ internal sealed class AttentionWorld : IDisposable
                 for (var j = first; j <= t; j++)
                 {
                     double dot = 0;
-                    for (var i = 0; i < size; i++) dot += (double)Queries.Row(t)[h * size + i] * Keys.Row(j)[kv * size + i];
-                    dot *= _shape.Scale;
+                    for (var i = 0; i < size; i++) dot += (double)queries[(t * heads + h) * size + i] * Keys.Row(j)[kv * size + i];
                     scores[j - first] = _shape.SoftCap > 0 ? _shape.SoftCap * Math.Tanh(dot / _shape.SoftCap) : dot;
                 }
 
@@ -98,12 +100,12 @@ internal sealed class AttentionWorld : IDisposable
         PagedAttention.Attend(worker, _shape, _pool, Queries, spans, _table, output, _sinks);
     }
 
-    private NativeBuffer Random(int columns, int seed, bool roundToHalf = false)
+    private NativeBuffer Random(int columns, int seed, Func<float[], float[]>? store = null)
     {
         var buffer = new NativeBuffer((long)_tokens * columns * 4);
         var matrix = buffer.Floats(_tokens, columns);
         var values = RandomWeights.Values(_tokens * columns, seed, 2);
-        if (roundToHalf) values = Array.ConvertAll(values, static value => (float)(Half)value);
+        if (store is not null) values = store(values);
         for (var t = 0; t < _tokens; t++) values.AsSpan(t * columns, columns).CopyTo(matrix.Row(t));
         return buffer;
     }

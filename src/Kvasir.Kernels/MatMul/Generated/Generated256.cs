@@ -28,4 +28,14 @@ internal sealed class Generated256(ByteProducts products) : GeneratedKernels
         new FloatKernel256(format, tokens, variant == Variant.Pairs ? 2 : 1, variant == Variant.Adding);
 
     protected override KernelFrame WriteQuantized(PackedForm form, int tokens) => new QuantizedKernel256(form, tokens, products);
+
+    public override KernelFrame WriteListed(PackedForm form, int tokens) => new QuantizedKernel256(form, tokens, products, listed: true);
+
+    public override KernelFrame? WriteKeys(KvFormat format, int rows, int blocks) => rows * blocks <= MaxTokens ? new KeyKernel256(format, rows, blocks) : null;
+
+    // Groups of 32 values share their scales, so these go together even where they do not fit together.
+    public override KernelFrame? WriteValues(KvFormat format, int rows, int groups) =>
+        rows * groups <= MaxTokens ? new ValueKernel256(format, rows, groups, groups)
+        : groups == 2 ? new ValueKernel256(format, rows, groups, 1)
+        : null;
 }

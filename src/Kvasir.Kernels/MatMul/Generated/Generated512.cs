@@ -63,5 +63,13 @@ internal sealed unsafe class Generated512(bool hasBFloat16) : GeneratedKernels
 
     protected override KernelFrame WriteQuantized(PackedForm form, int tokens) => new QuantizedKernel512(form, tokens);
 
+    public override KernelFrame WriteListed(PackedForm form, int tokens) => new QuantizedKernel512(form, tokens, listed: true);
+
+    public override KernelFrame? WriteKeys(KvFormat format, int rows, int blocks) => Fits(rows, blocks) ? new KeyKernel512(format, rows, blocks) : null;
+
+    public override KernelFrame? WriteValues(KvFormat format, int rows, int groups) => Fits(rows, groups) ? new ValueKernel512(format, rows, groups) : null;
+
+    private static bool Fits(int rows, int width) => width < 4 || rows <= KvFrame512.MostRowsOfFour;
+
     private bool IsLeft(PackedForm form) => form.Format == WeightFormat.BF16 && !hasBFloat16;
 }

@@ -14,6 +14,9 @@ internal abstract unsafe class GeneratedKernels : MatrixKernels
     // [format][variant · (most tokens + 1) + tokens]
     private readonly nint[]?[] _code = new nint[FormatCount][];
     private readonly Lock _lock = new();
+    private readonly GeneratedKv[] _kv;
+
+    protected GeneratedKernels() => _kv = Array.ConvertAll(Enum.GetValues<KvFormat>(), format => new GeneratedKv(this, format));
 
     /// <summary>What a float kernel does beside one group after the other.</summary>
     protected enum Variant
@@ -32,6 +35,15 @@ internal abstract unsafe class GeneratedKernels : MatrixKernels
     protected abstract KernelFrame WriteFloat(WeightFormat format, int tokens, Variant variant);
 
     protected abstract KernelFrame WriteQuantized(PackedForm form, int tokens);
+
+    /// <summary>The same over a list of groups.</summary>
+    public abstract KernelFrame WriteListed(PackedForm form, int tokens);
+
+    /// <summary>The kernel of keys without scales; null where there is none for so many blocks at once.</summary>
+    public abstract KernelFrame? WriteKeys(KvFormat format, int rows, int blocks);
+
+    /// <summary>The kernel of values; null where there is none for so many groups at once.</summary>
+    public abstract KernelFrame? WriteValues(KvFormat format, int rows, int groups);
 
     public override void Warm(PackedForm form) => Code(form);
 
@@ -56,9 +68,19 @@ internal abstract unsafe class GeneratedKernels : MatrixKernels
 
     public override void MultiplyAdd(PackedForm form, KernelArguments* arguments, int tokens) => Call(Code(form)[Slot(tokens, Variant.Adding)], arguments);
 
+    public override void Score(KvFormat format, KernelArguments* a, int rows) => _kv[(int)format].Score(a, rows);
+
+    public override void AddValues(KvFormat format, KernelArguments* a, int rows) => _kv[(int)format].AddValues(a, rows);
+
+    public override void Warm(KvFormats formats)
+    {
+        _kv[(int)formats.Keys].WarmKeys();
+        _kv[(int)formats.Values].WarmValues();
+    }
+
     private int Slot(int tokens, Variant variant) => (int)variant * (MaxTokens + 1) + tokens;
 
-    private static void Call(nint code, KernelArguments* arguments)
+    public static void Call(nint code, KernelArguments* arguments)
     {
         if (arguments->Groups * arguments->GroupBytes <= ShortCallBytes)
             ((delegate* unmanaged[SuppressGCTransition]<KernelArguments*, void>)code)(arguments);
@@ -87,14 +109,15 @@ internal abstract unsafe class GeneratedKernels : MatrixKernels
                         kernels.Add((Slot(tokens, variant), WriteFloat(form.Format, tokens, variant).Assemble()));
             }
 
-            return _code[(int)form.Format] = Place(kernels);
+            return _code[(int)form.Format] = Place(kernels, 3 * (MaxTokens + 1));
         }
     }
 
-    private nint[] Place(List<(int Slot, byte[] Code)> kernels)
+    /// <summary>Makes kernels executable; slots without one are 0.</summary>
+    public static nint[] Place(List<(int Slot, byte[] Code)> kernels, int count)
     {
         var all = new byte[kernels.Sum(static kernel => (kernel.Code.Length + 63) & ~63)];
-        var slots = new nint[3 * (MaxTokens + 1)];
+        var slots = new nint[count];
         var at = 0;
         foreach (var (slot, code) in kernels)
         {

@@ -31,7 +31,7 @@ internal abstract class KernelFrame(int tokens)
         var group = Code.CreateLabel();
         Code.Label(ref group);
         Group();
-        Code.add(r12, __qword_ptr[r15 + 8]);
+        Advance();
         Code.add(r14, __qword_ptr[r15 + 80]);
         Code.dec(r13);
         Code.jne(group);
@@ -53,6 +53,18 @@ internal abstract class KernelFrame(int tokens)
 
     /// <summary>Computes one group (or pair of groups) and stores it.</summary>
     protected abstract void Group();
+
+    /// <summary>Points r12 at the next group.</summary>
+    protected virtual void Advance() => Code.add(r12, __qword_ptr[r15 + 8]);
+
+    /// <summary>Points r12 at the next group of a list (one entry after the last is read).</summary>
+    protected void AdvanceInList()
+    {
+        Code.mov(rax, __qword_ptr[r15 + 88]);
+        Code.add(rax, 8);
+        Code.mov(__qword_ptr[r15 + 88], rax);
+        Code.mov(r12, __qword_ptr[rax]);
+    }
 
     /// <summary>Address of a value of token <paramref name="token"/>, at <paramref name="offset"/> bytes from the current step.</summary>
     protected static AssemblerMemoryOperand Address(int token, int offset) => (token % 3) switch

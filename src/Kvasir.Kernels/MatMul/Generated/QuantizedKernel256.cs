@@ -20,7 +20,7 @@ internal enum ByteProducts
 /// the block, 12 and 13 codes of the halves or scale and minimum, 14 and 15 activation and scratch; float sums lie in
 /// the frame. rdi codes, r8 unit's scales, r9 and rbp places in them, r11 blocks left in the unit.
 /// </summary>
-internal sealed class QuantizedKernel256(PackedForm form, int tokens, ByteProducts products) : Frame256(tokens)
+internal sealed class QuantizedKernel256(PackedForm form, int tokens, ByteProducts products, bool listed = false) : Frame256(tokens)
 {
     private const int LowMask = FirstPlace, HighMask = LowMask + 1, Ones = HighMask + 1, Levels = Ones + 1, Turn = Levels + 1, Extra = Turn + 1;
     private const int FloatSums = Extra + 1, Partial = FloatSums + 2 * MaxTokens;
@@ -89,6 +89,13 @@ internal sealed class QuantizedKernel256(PackedForm form, int tokens, ByteProduc
         for (var t = 0; t < Tokens; t++)
             for (var half = 0; half < 2; half++) Code.vmovdqa(Sum(t, half), FloatSum(t, half));
         Store(r14, Sum);
+    }
+
+    /// <summary>Keys lie in blocks here and there.</summary>
+    protected override void Advance()
+    {
+        if (listed) AdvanceInList();
+        else base.Advance();
     }
 
     private void Unit()

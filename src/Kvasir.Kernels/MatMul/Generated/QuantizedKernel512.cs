@@ -9,7 +9,7 @@ namespace Kvasir.Kernels.Generated;
 /// 28 minimum, 30 mask of high bits or one half, 31 levels or the mask of six-bit scales. rdi codes, r8 unit's scales,
 /// r9 and rbp places in them, r11 blocks left in the unit.
 /// </summary>
-internal sealed class QuantizedKernel512(PackedForm form, int tokens) : Frame512(tokens)
+internal sealed class QuantizedKernel512(PackedForm form, int tokens, bool listed = false) : Frame512(tokens)
 {
     private const int Sum = 12;
 
@@ -53,6 +53,13 @@ internal sealed class QuantizedKernel512(PackedForm form, int tokens) : Frame512
         Code.dec(r10);
         Code.jne(unit);
         Store(r14, 0);
+    }
+
+    /// <summary>Keys lie in blocks here and there.</summary>
+    protected override void Advance()
+    {
+        if (listed) AdvanceInList();
+        else base.Advance();
     }
 
     private void Unit()
