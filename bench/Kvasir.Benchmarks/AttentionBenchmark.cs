@@ -3,7 +3,7 @@ using Kvasir.Kernels;
 
 namespace Kvasir.Benchmarks;
 
-/// <summary>Attention of one layer, 32 query heads on 8 KV heads of 64 in F16: a prompt's chunk, and one token over a long context.</summary>
+/// <summary>Attention of one layer, 32 query heads on 8 KV heads of 64 in every format or the given ones: a prompt's chunk, and one token over a long context.</summary>
 internal static class AttentionBenchmark
 {
     private const int Heads = 32, KvHeads = 8, Size = 64;
@@ -12,14 +12,20 @@ internal static class AttentionBenchmark
     {
         var threads = args.Length > 0 ? int.Parse(args[0]) : Environment.ProcessorCount;
         using var team = new WorkerTeam(threads);
-        Console.WriteLine($"{KernelCatalog.CurrentName}, {threads} threads");
-        foreach (var (context, rows) in new[] { (512, 512), (4096, 512), (16384, 512), (4096, 1), (32768, 1) }) Measure(team, context, rows);
+        var formats = args.Length > 1 ? args[1..] : [.. KvFormats.Names];
+        foreach (var name in formats)
+        {
+            if (!KvFormats.TryParse(name, out var format)) throw new ArgumentException($"'{name}' is no format of keys and values; {string.Join(", ", KvFormats.Names)} are, and k=q8_0,v=q4_0.");
+            Console.WriteLine($"{format}, {KernelCatalog.CurrentName}, {threads} threads");
+            foreach (var (context, rows) in new[] { (512, 512), (4096, 512), (4096, 1), (32768, 1) }) Measure(team, format, context, rows);
+        }
+
         return 0;
     }
 
-    private static void Measure(WorkerTeam team, int context, int rows)
+    private static void Measure(WorkerTeam team, KvFormats format, int context, int rows)
     {
-        var layout = new KvLayout(KvHeads, Size, Size, KvFormat.F16);
+        var layout = new KvLayout(KvHeads, Size, Size, format);
         var blocks = context / KvLayout.BlockTokens;
         using var keys = new NativeBuffer(blocks * layout.KeyBlockBytes);
         using var values = new NativeBuffer(blocks * layout.ValueBlockBytes);
