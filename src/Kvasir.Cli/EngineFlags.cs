@@ -12,7 +12,7 @@ public sealed class EngineFlags
     private readonly Option<string?> _memory = new("--memory") { Description = "Bound on the whole process: 4GiB. Without it, what the machine can spare." };
     private readonly Option<int?> _context = new("--context") { Description = "Most tokens of one sequence. Without it, what the model allows and memory holds." };
     private readonly Option<int?> _threads = new("--threads") { Description = "Threads that compute. Without it, one per core." };
-    private readonly Option<string> _kvType = new("--kv-dtype") { Description = "How keys and values are stored: f16 or f32.", DefaultValueFactory = _ => "f16" };
+    private readonly Option<string> _kvType = new("--kv-dtype") { Description = $"How keys and values are stored: {string.Join(", ", KvFormats.Names)}, or apart: k=q8_0,v=q4_0.", DefaultValueFactory = _ => "f16" };
     private readonly Option<bool> _noPrefixCache = new("--no-prefix-cache") { Description = "Compute every prompt anew instead of sharing keys and values of what began alike." };
     private readonly Option<string> _eviction = new("--eviction") { Description = "Which kept keys and values give way first: lru, slru or arc.", DefaultValueFactory = _ => "arc" };
     private readonly Option<string?> _kvHost = new("--kv-host") { Description = "Main memory, out of --memory, for keys and values that give way: 8GiB." };
@@ -35,12 +35,8 @@ public sealed class EngineFlags
             MemoryBytes = Size("--memory", parse.GetValue(_memory)),
             ContextTokens = parse.GetValue(_context),
             Threads = parse.GetValue(_threads),
-            KvFormat = parse.GetRequiredValue(_kvType).ToUpperInvariant() switch
-            {
-                "F16" => KvFormat.F16,
-                "F32" => KvFormat.F32,
-                var other => throw new UsageException($"--kv-dtype '{other.ToLowerInvariant()}' is not known; f16 and f32 are."),
-            },
+            KvFormat = KvFormats.TryParse(parse.GetRequiredValue(_kvType), out var formats) ? formats
+                : throw new UsageException($"--kv-dtype '{parse.GetValue(_kvType)}' is not known; {string.Join(", ", KvFormats.Names)} are, and k=q8_0,v=q4_0 for keys and values apart."),
             PrefixCache = !parse.GetValue(_noPrefixCache),
             Eviction = parse.GetRequiredValue(_eviction).ToUpperInvariant() switch
             {

@@ -13,8 +13,8 @@ public sealed record EngineOptions
     public int? ContextTokens { get; init; }
     /// <summary>Tokens that the KV cache holds in all; null takes what memory leaves, at most what all sequences can use.</summary>
     public int? KvTokens { get; init; }
-    /// <summary>How keys and values are stored.</summary>
-    public KvFormat KvFormat { get; init; } = KvFormat.F16;
+    /// <summary>How keys and how values are stored.</summary>
+    public KvFormats KvFormat { get; init; } = Kernels.KvFormat.F16;
     /// <summary>Share keys and values between requests that begin alike.</summary>
     public bool PrefixCache { get; init; } = true;
     /// <summary>Which kept blocks give way first.</summary>

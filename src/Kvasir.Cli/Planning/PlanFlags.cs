@@ -77,13 +77,32 @@ public sealed class PlanFlags
         MaxSequences = parse.GetValue(_sequences),
         MaxBatchedTokens = parse.GetValue(_batch),
         Utilization = parse.GetValue(_utilization),
-        KvType = parse.GetValue(_kvType) is not { } kv ? KvType.Bf16
-            : KvType.Parse(kv) ?? throw new UsageException($"--kv-dtype '{kv}' is not known; {string.Join(", ", KvType.Names)} are."),
+        KvType = KvTypes(parse).Keys,
+        ValueKvType = KvTypes(parse).Values,
         Eager = parse.GetValue(_eager),
         TextOnly = parse.GetValue(_textOnly),
         MaxImages = Items(parse, _images),
         MaxVideos = Items(parse, _videos),
     };
+
+    /// <summary>One type, or "k=q8_0,v=q4_0".</summary>
+    private (KvType Keys, KvType? Values) KvTypes(ParseResult parse)
+    {
+        if (parse.GetValue(_kvType) is not { } text) return (KvType.Bf16, null);
+        if (!text.Contains('=', StringComparison.Ordinal)) return (Known(text), null);
+        KvType? keys = null, values = null;
+        foreach (var part in text.Split(',', StringSplitOptions.TrimEntries))
+        {
+            if (part.StartsWith("k=", StringComparison.OrdinalIgnoreCase) && keys is null) keys = Known(part[2..]);
+            else if (part.StartsWith("v=", StringComparison.OrdinalIgnoreCase) && values is null) values = Known(part[2..]);
+            else throw new UsageException($"--kv-dtype '{text}' is not a type, nor one of keys and one of values; write q8_0 or k=q8_0,v=q4_0.");
+        }
+
+        return (keys ?? KvType.Bf16, values ?? KvType.Bf16);
+    }
+
+    private static KvType Known(string name) =>
+        KvType.Parse(name) ?? throw new UsageException($"--kv-dtype '{name}' is not known; {string.Join(", ", KvType.Names)} are.");
 
     private static int? Items(ParseResult parse, Option<int?> option) => parse.GetValue(option) is not { } most || most >= 0 ? parse.GetValue(option)
         : throw new UsageException($"{option.Name} must not be negative.");

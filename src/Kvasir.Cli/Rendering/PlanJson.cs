@@ -75,7 +75,7 @@ internal static class PlanJson
         json.WriteString("architecture", view.Model.Spec.Architecture);
         json.WriteNumber("parameters", view.Parameters);
         json.WriteString("quantization", request.Options.Quantization.Name);
-        json.WriteString("kv_dtype", request.Options.KvType.Name);
+        json.WriteString("kv_dtype", request.Options.ValueKvType is { } values ? $"k={request.Options.KvType.Name},v={values.Name}" : request.Options.KvType.Name);
         json.WriteString("gpu", request.Gpu.Name);
         json.WriteNumber("gpu_bytes", request.Gpu.Bytes);
         json.WriteNumber("gpus", request.Gpus);

@@ -68,5 +68,8 @@ internal sealed class PlanView(MemoryPlan plan, PlannedModel model)
     public ByteSize ThumbKv => RulesOfThumb.KvCache(plan.Request.Concurrency, plan.Context, model.Spec, plan.Request.Options.KvType.BytesPerElement);
 
     /// <summary>Exact bytes of keys and values of the asked requests over all GPUs, before an engine rounds them.</summary>
-    public long ExactKv => Kvasir.Planning.KvCache.KvShape.BytesPerRequest(model.Spec, plan.Request.Options.KvType, plan.Context) * plan.Request.Concurrency;
+    public long ExactKv => (KvOf(plan.Request.Options.KvType) + KvOf(plan.Request.Options.ValueKvType ?? plan.Request.Options.KvType)) / 2 * plan.Request.Concurrency;
+
+    // Keys and values of the models that keep them apart are of one size.
+    private long KvOf(Kvasir.Planning.KvCache.KvType type) => Kvasir.Planning.KvCache.KvShape.BytesPerRequest(model.Spec, type, plan.Context);
 }

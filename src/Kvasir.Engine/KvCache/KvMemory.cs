@@ -29,7 +29,7 @@ internal sealed class KvMemory
     public int BlockBytes { get; }
 
     /// <summary>The blocks of a model's layers.</summary>
-    public static KvLayout[] Layouts(ModelSpec spec, KvFormat format) => [.. spec.Layers.Select(layer => (AttentionSpec)layer.Mixer)
+    public static KvLayout[] Layouts(ModelSpec spec, KvFormats format) => [.. spec.Layers.Select(layer => (AttentionSpec)layer.Mixer)
         .Select(attention => new KvLayout(attention.KeyValueHeads, attention.HeadSize, attention.ValueHeadSize, format))];
 
     /// <summary>Copies a block to another.</summary>

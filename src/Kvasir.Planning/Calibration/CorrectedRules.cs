@@ -19,6 +19,9 @@ public sealed class CorrectedRules(EngineRules rules, IReadOnlyCollection<Correc
     public override IReadOnlyList<string> KvTypes => rules.KvTypes;
 
     /// <inheritdoc/>
+    public override bool KeepsValuesApart => rules.KeepsValuesApart;
+
+    /// <inheritdoc/>
     public override string? Obstacle(ServingOptions options) => rules.Obstacle(options);
 
     /// <summary>The rules themselves where no correction is kept for the engine on this GPU, else the rules as corrected.</summary>

@@ -17,9 +17,14 @@ public abstract partial class EngineRules
     /// <summary>Names of the types in which the engine can keep keys and values.</summary>
     public virtual IReadOnlyList<string> KvTypes => ["bf16", "fp8"];
 
+    /// <summary>Whether values can be planned in another type than keys.</summary>
+    public virtual bool KeepsValuesApart => false;
+
     /// <summary>What the engine cannot do of the options, and what to give instead; null where it can.</summary>
-    public virtual string? Obstacle(ServingOptions options) => KvTypes.Contains(options.KvType.Name) ? null
-        : $"{Name} keeps no KV cache in {options.KvType.Name}; give --kv-dtype {string.Join(", ", KvTypes)}.";
+    public virtual string? Obstacle(ServingOptions options) =>
+        !KeepsValuesApart && options.ValueKvType is { } apart && apart != options.KvType ? $"{Name} is planned with keys and values of one type; give one in --kv-dtype."
+        : new[] { options.KvType, options.ValueKvType ?? options.KvType }.FirstOrDefault(type => !KvTypes.Contains(type.Name)) is not { } unknown ? null
+        : $"{Name} keeps no KV cache in {unknown.Name}; give --kv-dtype {string.Join(", ", KvTypes)}.";
 
     /// <summary>Where the memory of each GPU would go.</summary>
     public abstract MemoryEstimate Estimate(ModelSpec model, Device device, ServingOptions options);

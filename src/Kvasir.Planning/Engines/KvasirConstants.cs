@@ -37,6 +37,9 @@ internal static class KvasirConstants
         return Lines((rows + GroupRows - 1) / GroupRows * group);
     }
 
+    /// <summary>Rounded up to a multiple.</summary>
+    public static long Whole(long count, int multiple) => (count + multiple - 1) / multiple * multiple;
+
     /// <summary>Rounded up to cache lines.</summary>
     public static long Lines(long bytes) => (bytes + Line - 1) / Line * Line;
 

@@ -33,7 +33,10 @@ public sealed class KvasirRules : EngineRules
     public override string Name => "kvasir";
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> KvTypes { get; } = ["bf16", "f32"];
+    public override IReadOnlyList<string> KvTypes { get; } = ["bf16", "f32", "q8_0", "q4_0", "fp8"];
+
+    /// <inheritdoc/>
+    public override bool KeepsValuesApart => true;
 
     /// <inheritdoc/>
     public override MemoryEstimate Estimate(ModelSpec model, Device device, ServingOptions options)
@@ -44,7 +47,7 @@ public sealed class KvasirRules : EngineRules
         if (Obstacle(model) is { } obstacle) throw new Fit.PlanException(obstacle);
         var weights = (options.Matrices ?? StoredMatrix.Of(model, options.Quantization)).Sum(matrix => KvasirConstants.PackedBytes(matrix.Type, matrix.Rows, matrix.Columns));
         var activations = ActivationBytes(model, chunk + sequences);
-        var block = model.Layers.Sum(layer => BlockBytes((AttentionSpec)layer.Mixer, options.KvType));
+        var block = model.Layers.Sum(layer => BlockBytes((AttentionSpec)layer.Mixer, options.KvType, options.ValueKvType ?? options.KvType));
         var sampler = 12L * model.VocabularySize;
         var budget = (long)(device.Bytes * (options.Utilization ?? 0.9)) - KvasirConstants.RuntimeBytes;
         var wanted = (long)sequences * ((context + KvasirConstants.BlockTokens - 1) / KvasirConstants.BlockTokens);
@@ -69,7 +72,14 @@ public sealed class KvasirRules : EngineRules
 
     /// <inheritdoc/>
     public override string LaunchCommand(string model, MemoryEstimate estimate, ServingOptions options) =>
-        $"kvasir serve {model} --context {estimate.Context} --memory {(estimate.Budget + KvasirConstants.RuntimeBytes + (1L << 20) - 1) >> 20}MiB{(options.KvType.Name == "f32" ? " --kv-dtype f32" : "")}";
+        $"kvasir serve {model} --context {estimate.Context} --memory {(estimate.Budget + KvasirConstants.RuntimeBytes + (1L << 20) - 1) >> 20}MiB{KvFlag(options)}";
+
+    // Sixteen bits are the default: both floats take the same room.
+    private static string KvFlag(ServingOptions options) =>
+        options.ValueKvType is { } values && values != options.KvType ? $" --kv-dtype k={FlagName(options.KvType)},v={FlagName(values)}"
+        : options.KvType.Name == "bf16" ? "" : $" --kv-dtype {options.KvType.Name}";
+
+    private static string FlagName(KvType type) => type.Name == "bf16" ? "f16" : type.Name;
 
     /// <summary>Buffers of the largest step: the residual stream three times, projections, both halves of the network, logits, and every form of the widest activation.</summary>
     private static long ActivationBytes(ModelSpec model, int tokens)
@@ -89,11 +99,13 @@ public sealed class KvasirRules : EngineRules
 
     private static long Floats(int rows, int columns) => KvasirConstants.Lines((long)rows * columns * 4);
 
-    private static long BlockBytes(AttentionSpec attention, KvType type)
-    {
-        long element = type.Name == "f32" ? 4 : 2;
-        return attention.KeyValueHeads * (attention.HeadSize + (((attention.ValueHeadSize + 15L) / 16) * 16)) * KvasirConstants.BlockTokens * element;
-    }
+    private static long BlockBytes(AttentionSpec attention, KvType keys, KvType values) =>
+        attention.KeyValueHeads * (HeadBytes(keys, attention.HeadSize) + HeadBytes(values, KvasirConstants.Whole(attention.ValueHeadSize, 16)));
+
+    /// <summary>Sixteen tokens of one head: scales, rounded up to cache lines, then codes of whole 32s; or floats.</summary>
+    private static long HeadBytes(KvType type, long size) => type.BlockLength == 1
+        ? size * KvasirConstants.BlockTokens * type.BlockBytes
+        : KvasirConstants.Lines(KvasirConstants.Whole(size, 32)) + (KvasirConstants.Whole(size, 32) / 32 * KvasirConstants.BlockTokens * (type.BlockBytes - 2));
 
     private static string? Obstacle(ModelSpec model) =>
         model.Layers.Any(layer => layer.Mixer is not AttentionSpec { ChunkSize: null, SharesKeyValuesOfLayer: null, Sinks: false } || layer.FeedForward is not DenseFeedForwardSpec { Gated: true } || layer.Parallel)

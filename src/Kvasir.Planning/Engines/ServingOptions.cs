@@ -15,6 +15,8 @@ public sealed record ServingOptions
     public Quantization Quantization { get; init; } = Quantization.None;
     /// <summary>How keys and values are stored.</summary>
     public KvType KvType { get; init; } = KvType.Bf16;
+    /// <summary>How values are stored where keys are stored otherwise; null where both are alike.</summary>
+    public KvType? ValueKvType { get; init; }
     /// <summary>Longest request in tokens, prompt and answer together; the model's own limit when null.</summary>
     public long? Context { get; init; }
     /// <summary>Most requests that run together.</summary>

@@ -88,8 +88,8 @@ internal static class FixSearch
             yield return With("leave the vision tower out", o => o with { TextOnly = true });
         if (request.Options.KvType.BytesPerElement > 1)
         {
-            yield return gguf
-                ? With("keep the KV cache in q8_0", o => o with { KvType = KvType.Parse("q8_0")! }, "flash attention")
+            yield return gguf || request.Engine.Plain is KvasirRules
+                ? With("keep the KV cache in q8_0", o => o with { KvType = KvType.Parse("q8_0")!, ValueKvType = null }, gguf ? "flash attention" : "")
                 : With("keep the KV cache in fp8", o => o with { KvType = KvType.Fp8 }, "compute capability 8.0 (8.9 without conversion)", !nvidia || capability is 0 or >= 8);
         }
         foreach (var candidate in Quantizations(request, gguf, capability, nvidia, four: false)) yield return candidate;

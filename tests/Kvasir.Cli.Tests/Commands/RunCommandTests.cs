@@ -40,7 +40,7 @@ public sealed class RunCommandTests(CommandLine line)
     [InlineData(2, "--max-tokens 0 is not at least 1", "--max-tokens", "0")]
     [InlineData(2, "--temperature -1 is not between 0 and 2", "--temperature", "-1")]
     [InlineData(2, "--memory 'much' is not a size; write 4GiB", "--memory", "much")]
-    [InlineData(2, "--kv-dtype 'f8' is not known; f16 and f32 are", "--kv-dtype", "f8")]
+    [InlineData(2, "--kv-dtype 'f8' is not known; f16, f32, bf16, q8_0, q4_0, fp8 are", "--kv-dtype", "f8")]
     [InlineData(2, "The context is 3 tokens, but must be at least 16", "--context", "3")]
     [InlineData(2, "'--temprature'", "--temprature", "1")]
     [InlineData(1, "Raise --memory", "--memory", "1MiB")]

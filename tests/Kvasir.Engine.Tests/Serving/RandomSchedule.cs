@@ -51,19 +51,22 @@ internal sealed record RandomSchedule(SyntheticFamily Family, EngineOptions Opti
 {
     public static Gen<RandomSchedule> Gen { get; } = CsCheck.Gen.Select(
         CsCheck.Gen.Int[0, 2].Select(family => family switch { 0 => SyntheticFamily.Llama, 1 => SyntheticFamily.Gemma3, _ => SyntheticFamily.Mistral }),
-        CsCheck.Gen.Select(CsCheck.Gen.Int[4, 10], CsCheck.Gen.Int[1, 6], CsCheck.Gen.Int[16, 48], CsCheck.Gen.Int[1, 16], CsCheck.Gen.Bool, CsCheck.Gen.Bool, CsCheck.Gen.Enum<EvictionKind>(), CsCheck.Gen.Int[0, 3], Small),
+        CsCheck.Gen.Select(CsCheck.Gen.Int[4, 10], CsCheck.Gen.Int[1, 6], CsCheck.Gen.Int[16, 48], CsCheck.Gen.Int[1, 16], CsCheck.Gen.Bool, Formats, CsCheck.Gen.Enum<EvictionKind>(), CsCheck.Gen.Int[0, 3], Small),
         PlannedRequest.Gen.Array[1, 10],
         (family, options, requests) => new RandomSchedule(family, options, [.. requests]));
+
+    /// <summary>One for keys and values in half of the schedules, two in the others.</summary>
+    private static Gen<KvFormats> Formats => CsCheck.Gen.Select(CsCheck.Gen.Enum<KvFormat>(), CsCheck.Gen.Enum<KvFormat>(), CsCheck.Gen.Bool, (keys, values, alike) => new KvFormats(keys, alike ? keys : values));
 
     /// <summary>The schedule of a number, the same everywhere.</summary>
     public static RandomSchedule Of(uint number) => Gen.Generate(new PCG(number, 1), null, out _);
 
-    private static EngineOptions Small(int blocks, int sequences, int chunk, int mixedChunk, bool shares, bool half, EvictionKind eviction, int tiers) => new()
+    private static EngineOptions Small(int blocks, int sequences, int chunk, int mixedChunk, bool shares, KvFormats formats, EvictionKind eviction, int tiers) => new()
     {
         // Half of those that share have host memory below the device, half of these a disk too; the test gives it a folder.
         KvHostBytes = shares && tiers > 1 ? 150_000 : 0, KvDisk = shares && tiers == 3 ? new KvDiskOptions("", 1_000_000) : null,
         MemoryBytes = 1L << 30, ContextTokens = 96, KvTokens = 16 * blocks, MaxSequences = sequences, ChunkTokens = chunk, MixedChunkTokens = mixedChunk,
-        PrefixCache = shares, KvFormat = half ? KvFormat.F16 : KvFormat.F32, Eviction = eviction, Threads = 1,
+        PrefixCache = shares, KvFormat = formats, Eviction = eviction, Threads = 1,
     };
 
     public override string ToString() => $"{Family} {Options}\n{string.Join('\n', Requests)}";

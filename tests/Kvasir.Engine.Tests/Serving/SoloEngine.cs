@@ -13,10 +13,10 @@ internal sealed record SoloText((int Token, float LogProbability)[] Tokens, Fini
 /// <summary>Runs requests one after the other, each as if the engine were new: the truth that schedules are held against.</summary>
 internal static class SoloEngine
 {
-    private static readonly ConcurrentDictionary<(SyntheticFamily, KvFormat, int Context), SteppedEngine> Engines = new();
-    private static readonly ConcurrentDictionary<(SyntheticFamily, KvFormat, int Context, PlannedRequest), SoloText> Texts = new();
+    private static readonly ConcurrentDictionary<(SyntheticFamily, KvFormats, int Context), SteppedEngine> Engines = new();
+    private static readonly ConcurrentDictionary<(SyntheticFamily, KvFormats, int Context, PlannedRequest), SoloText> Texts = new();
 
-    public static SoloText Run(SyntheticFamily family, KvFormat format, int context, PlannedRequest planned)
+    public static SoloText Run(SyntheticFamily family, KvFormats format, int context, PlannedRequest planned)
     {
         // Neither when it comes nor when it leaves changes what it would get.
         planned = planned with { Arrival = 0, Leaves = 0 };

@@ -2,6 +2,9 @@ namespace Kvasir.Kernels.Tests.Attention;
 
 public sealed class PagedAttentionTests
 {
+    /// <summary>A tile of keys, and one that is not full.</summary>
+    private const int Tokens = 170;
+
     public static TheoryData<int, int, int, KvFormat, KvFormat, int, float, bool> Cases() => new()
     {
         { 1, 1, 16, KvFormat.F32, KvFormat.F32, 0, 0, false },
@@ -28,9 +31,9 @@ public sealed class PagedAttentionTests
     [Theory, MemberData(nameof(Cases))]
     public void Agrees_with_softmax_attention_in_float64(int heads, int kvHeads, int size, KvFormat keys, KvFormat values, int window, float cap, bool sinks)
     {
-        using var world = new AttentionWorld(new AttentionShape(heads, 0.3f, window, cap), new KvLayout(kvHeads, size, size, new KvFormats(keys, values)), 300, sinks);
+        using var world = new AttentionWorld(new AttentionShape(heads, 0.3f, window, cap), new KvLayout(kvHeads, size, size, new KvFormats(keys, values)), Tokens, sinks);
         var expected = world.Reference();
-        var actual = world.Run([300], workers: 2);
+        var actual = world.Run([Tokens], workers: 2);
         for (var i = 0; i < expected.Length; i++)
             Assert.True(Math.Abs(expected[i] - actual[i]) <= 2e-5, $"output {i}: {actual[i]}, expected {expected[i]}");
     }
@@ -38,9 +41,9 @@ public sealed class PagedAttentionTests
     [Theory, MemberData(nameof(Cases))]
     public void Gives_the_same_bits_however_the_prompt_is_cut(int heads, int kvHeads, int size, KvFormat keys, KvFormat values, int window, float cap, bool sinks)
     {
-        using var world = new AttentionWorld(new AttentionShape(heads, 0.3f, window, cap), new KvLayout(kvHeads, size, size, new KvFormats(keys, values)), 300, sinks);
-        var whole = world.Run([300], workers: 1);
-        foreach (var cut in new int[][] { [128, 172], [1, 16, 5, 100, 178], [299, 1], [.. Enumerable.Repeat(1, 300)] })
+        using var world = new AttentionWorld(new AttentionShape(heads, 0.3f, window, cap), new KvLayout(kvHeads, size, size, new KvFormats(keys, values)), Tokens, sinks);
+        var whole = world.Run([Tokens], workers: 1);
+        foreach (var cut in new int[][] { [128, Tokens - 128], [1, 16, 5, 100, Tokens - 122], [Tokens - 1, 1], [.. Enumerable.Repeat(1, Tokens)] })
             Assert.Equal(whole, world.Run(cut, workers: 2));
     }
 

@@ -48,7 +48,7 @@ internal static class KvTierFiles
     /// Names what keys and values depend on: the checkpoint's headers, samples from every tensor (models tuned from one
     /// another share their headers) and how blocks are stored.
     /// </summary>
-    private static UInt128 Digest(Checkpoint checkpoint, KvFormat format)
+    private static UInt128 Digest(Checkpoint checkpoint, KvFormats format)
     {
         var hash = new XxHash128();
         hash.Append(Encoding.UTF8.GetBytes($"{checkpoint.Digest} {format} {BlockTable.BlockTokens}"));
