@@ -155,6 +155,7 @@ public sealed class ChatPipeline
     private GenerationRequest ToEngine(TextRequest request) => new()
     {
         Prompt = request.Prompt,
+        Id = request.Id,
         MaxTokens = request.MaxTokens ?? int.MaxValue,
         Sampling = request.Sampling,
         StopTokens = AnswerWriter.StopTokens(Tokenizer, request),

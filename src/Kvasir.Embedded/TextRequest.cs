@@ -9,6 +9,8 @@ public sealed record TextRequest
 {
     /// <summary>The prompt, at least one token.</summary>
     public required ImmutableArray<int> Prompt { get; init; }
+    /// <summary>What reports shall call it, or null.</summary>
+    public string? Id { get; init; }
     /// <summary>Most tokens to generate; null for what the context leaves.</summary>
     public int? MaxTokens { get; init; }
     /// <summary>How tokens are chosen.</summary>

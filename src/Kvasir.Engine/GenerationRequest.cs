@@ -8,6 +8,8 @@ public sealed record GenerationRequest
 {
     /// <summary>The prompt, at least one token.</summary>
     public required ImmutableArray<int> Prompt { get; init; }
+    /// <summary>What reports shall call it, or null.</summary>
+    public string? Id { get; init; }
     /// <summary>Most tokens to generate; the context bounds it too. 0 computes the prompt alone.</summary>
     public int MaxTokens { get; init; } = 256;
     /// <summary>How tokens are chosen.</summary>

@@ -1,12 +1,12 @@
 using System.Collections.Immutable;
 using Kvasir.Checkpoints;
+using Kvasir.Engine.Inspection;
 using Kvasir.Engine.KvCache;
 using Kvasir.Engine.KvCache.Tiers;
 using Kvasir.Engine.Model;
 using Kvasir.Engine.Sampling;
 using Kvasir.Engine.Scheduling;
 using Kvasir.Kernels;
-using Kvasir.Protocol;
 
 namespace Kvasir.Engine;
 
@@ -84,8 +84,8 @@ public sealed class LlmEngine : IAsyncDisposable
             var events = options.KvEvents is { } publish && options.PrefixCache ? new KvEventLog(publish, time) : null;
             var tiers = KvTierFiles.Open(checkpoint, plan, options, memory, owned.Push, () => loop?.Wake(), events);
             var blocks = new BlockPool(plan.KvBlocks, EvictionPolicies.Create(options.Eviction, plan.KvBlocks));
-            var cache = new PrefixCache(blocks, memory.Copy, tiers, events);
-            loop = new StepLoop(decoder, new Scheduler(cache, options), new Sampler(spec.VocabularySize), blocks, tiers, events, plan, time);
+            var cache = new PrefixCache(blocks, memory.Copy, tiers, events, time);
+            loop = new StepLoop(decoder, new Scheduler(cache, options), new Sampler(spec.VocabularySize), cache, blocks, tiers, events, plan, time);
             return new LlmEngine(spec, options, plan, ledger, loop, blocks, time, [.. owned]);
         }
         catch
@@ -105,7 +105,7 @@ public sealed class LlmEngine : IAsyncDisposable
         if (request.Sampling.Seed is { } fixedSeed) seed = fixedSeed;
         else lock (_seeds) seed = (ulong)_seeds.NextInt64();
         var limit = (int)Math.Min(ContextTokens, (long)request.Prompt.Length + request.MaxTokens);
-        var sequence = new Sequence(request, stream, new BlockTable(_pool, Root(request)), seed, Math.Max(limit, request.Prompt.Length), _time.GetTimestamp());
+        var sequence = new Sequence(request, stream, new BlockTable(_pool, TenantName.Root(request.CacheSalt)), seed, Math.Max(limit, request.Prompt.Length), _time.GetTimestamp());
         stream.PromptLogProbabilities = sequence.PromptScores;
         _loop.Submit(sequence, _options.MaxSequences, _options.MaxQueue);
         return stream;
@@ -113,6 +113,10 @@ public sealed class LlmEngine : IAsyncDisposable
 
     /// <summary>The state now.</summary>
     public EngineSnapshot Snapshot() => _loop.Snapshot(Ledger);
+
+    /// <summary>Where the memory is: asked of the engine's thread, which answers between two steps.</summary>
+    /// <exception cref="RequestException">Too many ask, or the engine has ended.</exception>
+    public Task<MemoryReport> MemoryAsync() => _loop.AskAsync(() => _loop.Memory(Ledger));
 
     /// <summary>Takes in what came and computes one step.</summary>
     internal void Step() => _loop.Turn();
@@ -132,9 +136,6 @@ public sealed class LlmEngine : IAsyncDisposable
         foreach (var item in _owned) item.Dispose();
         _loop.Dispose();
     }
-
-    private static UInt128 Root(GenerationRequest request) =>
-        BlockHash.Root(request.CacheSalt is { } salt ? System.Text.Encoding.UTF8.GetBytes(salt) : []);
 
     private void Check(GenerationRequest request)
     {

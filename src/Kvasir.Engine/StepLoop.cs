@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Kvasir.Engine.Inspection;
 using Kvasir.Engine.KvCache;
 using Kvasir.Engine.KvCache.Tiers;
 using Kvasir.Engine.Model;
@@ -28,6 +29,8 @@ internal sealed class StepLoop : IDisposable
     private readonly BlockPool _pool;
     private readonly KvTiers? _tiers;
     private readonly KvEventLog? _events;
+    private readonly StepQuestions _questions = new();
+    private readonly MemoryAccount _memory;
     private readonly Step _step;
     private readonly TimeProvider _time;
     private readonly List<Sequence> _finished = [];
@@ -38,9 +41,10 @@ internal sealed class StepLoop : IDisposable
     private int _waitingNow, _runningNow, _blocksUsedNow, _blocksIdleNow;
     private long _preemptionsNow, _evictionsNow, _prefixQueriesNow, _prefixHitsNow;
 
-    public StepLoop(Decoder decoder, Scheduler scheduler, Sampler sampler, BlockPool pool, KvTiers? tiers, KvEventLog? events, EngineMemoryPlan plan, TimeProvider time)
+    public StepLoop(Decoder decoder, Scheduler scheduler, Sampler sampler, PrefixCache cache, BlockPool pool, KvTiers? tiers, KvEventLog? events, EngineMemoryPlan plan, TimeProvider time)
     {
         (_decoder, _scheduler, _sampler, _pool, _tiers, _events, _time) = (decoder, scheduler, sampler, pool, tiers, events, time);
+        _memory = new MemoryAccount(scheduler, cache, pool, tiers, plan, time);
         _step = new Step(plan.StepTokens);
         _thread = new Thread(Work) { IsBackground = true, Name = "kvasir-engine" };
     }
@@ -71,6 +75,22 @@ internal sealed class StepLoop : IDisposable
             _wake.Set();
         }
     }
+
+    /// <summary>Asks something of what is the engine's thread's own: it is answered between two steps.</summary>
+    /// <exception cref="RequestException">Too many ask, or the engine has ended.</exception>
+    public Task<T> AskAsync<T>(Func<T> question)
+    {
+        lock (_inboxLock)
+        {
+            if (_stopping) throw new RequestException(RefusalKind.Closing, "The engine is shutting down and answers no more questions.");
+            var answer = _questions.Add(question);
+            _wake.Set();
+            return answer;
+        }
+    }
+
+    /// <summary>Where the memory is. Ask for it with <see cref="AskAsync"/>.</summary>
+    public MemoryReport Memory(MemoryLedger ledger) => _memory.Report(Snapshot(ledger));
 
     /// <summary>Makes the engine's thread look around; for any thread.</summary>
     public void Wake() => _wake.Set();
@@ -135,6 +155,7 @@ internal sealed class StepLoop : IDisposable
         finally
         {
             FailAll(new RequestException(RefusalKind.Closing, "The engine was shut down before the request was done."));
+            _questions.Refuse(new RequestException(RefusalKind.Closing, "The engine was shut down before it could answer."));
             SaveAll();
             Publish();
             _idleForever.TrySetResult();
@@ -146,9 +167,11 @@ internal sealed class StepLoop : IDisposable
     internal bool Turn()
     {
         if (!TakeIn()) return false;
+        _questions.Answer();
         if (_scheduler.HasWork) RunStep();
         _scheduler.Save();
         _events?.Publish();
+        _memory.Sample();
         lock (_inboxLock) Publish();
         return true;
     }

@@ -118,6 +118,7 @@ public sealed class KvasirServer : IAsyncDisposable
         app.MapGet(Routes.Models + "/{**id}", models.GetAsync);
         app.MapPost(Routes.Tokenize, models.TokenizeAsync);
         app.MapPost(Routes.Detokenize, models.DetokenizeAsync);
+        app.MapGet(Routes.Memory, new MemoryEndpoint(state).HandleAsync);
         // Some balancers ask with HEAD.
         string[] probe = [HttpMethods.Get, HttpMethods.Head];
         app.MapMethods(Routes.Health, probe, HealthEndpoints.HealthAsync);

@@ -8,6 +8,7 @@ internal static class Routes
     public const string Models = "/v1/models";
     public const string Tokenize = "/tokenize";
     public const string Detokenize = "/detokenize";
+    public const string Memory = "/v1/memory";
     public const string Health = "/health";
     public const string Ready = "/ready";
     public const string Metrics = "/metrics";
@@ -16,5 +17,5 @@ internal static class Routes
     /// <summary>For the answer to an unknown URL.</summary>
     public const string Listing =
         $"POST {ChatCompletions}, POST {Completions}, GET {Models}, GET {Models}/{{id}}, POST {Tokenize}, POST {Detokenize}, "
-        + $"GET {Health}, GET {Ready}, GET {Metrics}, GET {Status}";
+        + $"GET {Memory}, GET {Health}, GET {Ready}, GET {Metrics}, GET {Status}";
 }

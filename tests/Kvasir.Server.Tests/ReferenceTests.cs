@@ -47,7 +47,7 @@ public sealed partial class ReferenceTests(Models models)
         await using var server = await TestServer.StartAsync(models.Scripted);
         var listing = await (await server.Http.GetAsync("/nothing")).Content.ReadAsStringAsync();
         var routes = RoutePattern().Matches(listing[listing.IndexOf("Available", StringComparison.Ordinal)..]);
-        Assert.Equal(10, routes.Count);
+        Assert.Equal(11, routes.Count);
         Assert.All(routes, route => Assert.Contains($"`{route.Value}`", Reference, StringComparison.Ordinal));
     }
 

@@ -48,6 +48,9 @@ public sealed class BlockPool
     /// <summary>Whether nobody holds a block.</summary>
     public bool IsFree(int block) => _references[block] == 0;
 
+    /// <summary>How many hold a block.</summary>
+    public int Holders(int block) => _references[block];
+
     /// <summary>Takes a block for one holder, an empty one first; false when all are held.</summary>
     public bool TryTake(out int block)
     {

@@ -18,7 +18,7 @@ internal enum Placement
 /// Shares KV blocks between sequences whose text begins alike: what has been computed once, by a sequence that still runs
 /// or one long gone, is not computed again while memory lasts. For one thread: the engine's.
 /// </summary>
-internal sealed class PrefixCache
+internal sealed partial class PrefixCache
 {
     private const int BlockTokens = BlockTable.BlockTokens;
 
@@ -30,20 +30,23 @@ internal sealed class PrefixCache
     private readonly KvEventLog? _events;
     private readonly Queue<int> _released = new();
     private readonly bool[] _isReleased;
+    private readonly BlockRecords _records;
 
     /// <param name="pool">The blocks.</param>
     /// <param name="copy">Copies the contents of a block (first) to another (second), in all layers, before it returns.</param>
     /// <param name="tiers">Where blocks go that find no place here; null for nowhere.</param>
     /// <param name="events">Told of full blocks that come and go; null for nobody.</param>
-    public PrefixCache(BlockPool pool, Action<int, int> copy, KvTiers? tiers = null, KvEventLog? events = null)
+    /// <param name="time">The clock; the system's when null.</param>
+    public PrefixCache(BlockPool pool, Action<int, int> copy, KvTiers? tiers = null, KvEventLog? events = null, TimeProvider? time = null)
     {
+        _records = new BlockRecords(pool.Capacity, time ?? TimeProvider.System);
         (_pool, _copy, _index, _tiers, _events) = (pool, copy, new BlockIndex(pool.Capacity), tiers, events);
         _isReleased = new bool[tiers is null ? 0 : pool.Capacity];
         pool.Evicting = Evict;
     }
 
     /// <summary>Bytes per block that pool, index and eviction policy take beside the keys and values.</summary>
-    public static long BytesPerBlock(EvictionKind eviction) => BlockPool.BytesPerBlock + BlockIndex.BytesPerBlock + EvictionPolicies.BytesPerBlock(eviction);
+    public static long BytesPerBlock(EvictionKind eviction) => BlockPool.BytesPerBlock + BlockIndex.BytesPerBlock + BlockRecords.BytesPerBlock + EvictionPolicies.BytesPerBlock(eviction);
 
     /// <summary>Gives a sequence without blocks those for its tokens and <paramref name="reserve"/> more, shared where they exist.</summary>
     /// <param name="table">The sequence's table, empty.</param>
@@ -134,6 +137,7 @@ internal sealed class PrefixCache
                 if (_index.TryAdd(block, name, table.Parent(i), tokens))
                 {
                     _pool.Keep(block);
+                    _records.List(block, table.Root);
                     _events?.Stored(name, table.Parent(i), tokens, KvTier.Device, i == 0 ? table.Root : null);
                 }
             }
@@ -151,6 +155,7 @@ internal sealed class PrefixCache
             List(table, computed);
             var (full, rest) = (computed.Length / BlockTokens, computed.Length % BlockTokens);
             if (rest > 0) KeepEnd(table, full, computed[^rest..]);
+            _records.Use(table.Blocks);
         }
         for (var i = table.Announced.From; i < table.Announced.To; i++) Withdraw(table, table.Parent(i + 1));
         table.Announced = default;
@@ -264,7 +269,9 @@ internal sealed class PrefixCache
     {
         if (_index.LongestStart(table.Parent(index), tokens, out _) == tokens.Length) return;
         DropStart(table.Parent(index), tokens);
-        if (_index.TryAdd(table.Blocks[index], default, table.Parent(index), tokens)) _pool.Keep(table.Blocks[index]);
+        if (!_index.TryAdd(table.Blocks[index], default, table.Parent(index), tokens)) return;
+        _pool.Keep(table.Blocks[index]);
+        _records.List(table.Blocks[index], table.Root);
     }
 
     /// <summary>A block that is not full is of no use once another holds its tokens and more.</summary>

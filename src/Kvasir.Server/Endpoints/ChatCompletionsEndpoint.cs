@@ -23,6 +23,7 @@ internal sealed class ChatCompletionsEndpoint(ServerState state)
         if (!pipeline.TryRender(prompt, out var text, out failure)) return failure;
         var asked = pipeline.Request(pipeline.EncodeChat(text), request.Sampling) with
         {
+            Id = Guard.Id(http),
             LogProbabilities = request.Logprobs,
             TopLogProbabilities = request.TopLogprobs,
             FindToolCalls = request.Tools is not null,

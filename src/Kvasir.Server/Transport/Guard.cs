@@ -68,8 +68,8 @@ public sealed partial class Guard(ApiKeys keys, ILogger<Guard> log)
         if (failure is not null) await Answers.WriteAsync(http, failure);
     }
 
-    // A client's own id is kept when it is short and printable: it goes into logs and back into a header.
-    private static string Id(HttpContext http)
+    /// <summary>The request's id: its own when that is short and printable, for it goes into logs and back into a header.</summary>
+    public static string Id(HttpContext http)
     {
         if (http.Items.TryGetValue(IdHeader, out var known)) return (string)known!;
         var given = http.Request.Headers[IdHeader].ToString();

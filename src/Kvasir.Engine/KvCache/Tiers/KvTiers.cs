@@ -105,6 +105,13 @@ internal sealed class KvTiers : IDisposable
         Publish();
     }
 
+    /// <summary>Adds what is here to a list.</summary>
+    public void AddEntries(List<KvEntry> entries)
+    {
+        _host?.Slots.AddEntries(KvTier.Host, entries);
+        _disk?.Slots.AddEntries(KvTier.Disk, entries);
+    }
+
     /// <summary>Forgets everything.</summary>
     public void Clear()
     {

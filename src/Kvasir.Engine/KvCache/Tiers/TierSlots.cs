@@ -1,3 +1,5 @@
+using Kvasir.Protocol.KvEvents;
+
 namespace Kvasir.Engine.KvCache.Tiers;
 
 /// <summary>The places of a tier below the device: which full block each holds, and which gives way first (LRU). For one thread: the engine's.</summary>
@@ -64,6 +66,13 @@ internal sealed class TierSlots
     {
         for (var slot = 0; slot < Capacity; slot++)
             if (_index.CountOf(slot) > 0) Drop(slot);
+    }
+
+    /// <summary>Adds what is here to a list.</summary>
+    public void AddEntries(KvTier tier, List<KvEntry> entries)
+    {
+        for (var slot = 0; slot < Capacity; slot++)
+            if (_index.CountOf(slot) is > 0 and var tokens) entries.Add(new KvEntry(tier, _index.NameOf(slot), _index.ParentOf(slot), tokens, 0, 0, double.NaN));
     }
 
     /// <summary>Everything that is here, each block after the one it follows if that is here too.</summary>
