@@ -31,6 +31,7 @@ internal static class CheckpointCommand
         var window = Add("--window", "sliding window in tokens, where the family has one; 0: none", 0);
         var tied = Add("--tied", "the output projection is the embedding table", false);
         var type = Add("--type", "f32, f16, bf16, q4_0 … q8_0, q2_k … q6_k, iq4_nl, iq4_xs, mxfp4; q4_k_m and q5_k_m mix in q6_k as llama.cpp does", "f16");
+        var words = Add("--words", "tokens are words, and those are what the model writes; for loads that read answers back", false);
         var seed = Add("--seed", "seed of the weights", 1UL);
         var format = Add("--format", "gguf or hf", "gguf");
         var output = new Option<string>("--output") { Description = "file, or directory for hf", Required = true };
@@ -44,7 +45,7 @@ internal static class CheckpointCommand
                 Family = result.GetValue(family), Type = tensorType, Mixture = mixture, Layers = result.GetValue(layers), Hidden = result.GetValue(hidden),
                 Heads = result.GetValue(heads), KeyValueHeads = result.GetValue(kvHeads), HeadSize = result.GetValue(headSize),
                 FeedForward = result.GetValue(feedForward), Vocabulary = result.GetValue(vocabulary), Context = result.GetValue(context),
-                Theta = result.GetValue(theta), Scaling = result.GetValue(scaling), Window = result.GetValue(window), Tied = result.GetValue(tied),
+                Theta = result.GetValue(theta), Scaling = result.GetValue(scaling), Window = result.GetValue(window), Tied = result.GetValue(tied), Words = result.GetValue(words),
                 Seed = result.GetValue(seed),
             };
             var path = result.GetValue(output)!;

@@ -59,7 +59,7 @@ public static class SyntheticCheckpoint
         var writer = new GgufWriter(version);
         if (first)
         {
-            SyntheticMetadata.Write(writer, model, new SyntheticTokenizer(model.Vocabulary), architecture ?? model.GgufArchitecture);
+            SyntheticMetadata.Write(writer, model, new SyntheticTokenizer(model.Vocabulary, model.Words), architecture ?? model.GgufArchitecture);
             SyntheticMetadata.WriteRopeTensors(writer, model);
         }
         foreach (var tensor in tensors)
@@ -89,7 +89,7 @@ public static class SyntheticCheckpoint
             Json(directory, "model.safetensors.index.json", new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = total }, ["weight_map"] = map });
         Json(directory, "config.json", SyntheticConfig.Of(model));
         Json(directory, "generation_config.json", new JsonObject { ["bos_token_id"] = SyntheticTokenizer.BeginId, ["eos_token_id"] = new JsonArray(SyntheticTokenizer.EndId) });
-        Json(directory, "tokenizer.json", new SyntheticTokenizer(model.Vocabulary).ToJson());
+        Json(directory, "tokenizer.json", new SyntheticTokenizer(model.Vocabulary, model.Words).ToJson());
         Json(directory, "tokenizer_config.json", SyntheticTokenizer.Configuration());
     }
 

@@ -86,6 +86,8 @@ public sealed record SyntheticModel
     public int Window { get; init; }
     /// <summary>Whether the output projection is the embedding table. Gemma's always is.</summary>
     public bool Tied { get; init; }
+    /// <summary>Whether every token but bytes and control tokens is a word, and the model writes those: text that reads back as the same tokens.</summary>
+    public bool Words { get; init; }
     /// <summary>Seed of the weights.</summary>
     public ulong Seed { get; init; } = 1;
 

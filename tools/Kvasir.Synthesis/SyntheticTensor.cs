@@ -38,6 +38,7 @@ internal sealed record SyntheticTensor(
             return;
         }
         var embedding = Gguf == "token_embd.weight" && !model.IsTied;
+        var unwritten = Gguf == "output.weight" && model.Words ? SyntheticTokenizer.FirstPieceId : 0;
         var filler = new RandomRow(type, embedding ? 1 : 1 / Math.Sqrt(Columns));
         var rowBytes = (int)type.RowBytes(Columns);
         var chunk = new byte[rowBytes * Math.Clamp((1 << 20) / rowBytes, 1, Rows)];
@@ -47,7 +48,8 @@ internal sealed record SyntheticTensor(
             for (; used < chunk.Length && row < Rows; used += rowBytes, row++)
             {
                 var random = new RandomBits(model.Seed, Gguf, gguf ? Source(row) : row);
-                filler.Fill(chunk.AsSpan(used, rowBytes), ref random);
+                if (row < unwritten) chunk.AsSpan(used, rowBytes).Clear();
+                else filler.Fill(chunk.AsSpan(used, rowBytes), ref random);
             }
             stream.Write(chunk, 0, used);
         }

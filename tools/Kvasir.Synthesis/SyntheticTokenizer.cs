@@ -25,17 +25,15 @@ internal sealed class SyntheticTokenizer
     private readonly List<int> _types = [];
     private readonly List<string> _merges = [];
 
-    public SyntheticTokenizer(int vocabulary)
+    /// <param name="vocabulary">Tokens in all.</param>
+    /// <param name="words">Words of letters in the place of merges and unused tokens: what is written in them reads back as the same tokens.</param>
+    public SyntheticTokenizer(int vocabulary, bool words = false)
     {
         if (vocabulary < 320) throw new ArgumentException($"A vocabulary of {vocabulary} tokens is too small; 320 or more are needed for bytes, control tokens and merges.", nameof(vocabulary));
         foreach (var character in ByteCharacters()) Add(character.ToString(), Normal);
         foreach (var special in Specials) Add(special, Control);
-        foreach (var merge in MergeList)
-        {
-            _merges.Add(merge);
-            var merged = merge.Replace(" ", "", StringComparison.Ordinal);
-            if (!_tokens.Contains(merged)) Add(merged, Normal);
-        }
+        if (words) AddWords(vocabulary);
+        else AddMerges();
         while (_tokens.Count < vocabulary) Add($"<|unused{_tokens.Count}|>", Unused);
     }
 
@@ -97,6 +95,36 @@ internal sealed class SyntheticTokenizer
     };
 
     private static JsonObject Piece(string kind, string id) => new() { [kind] = new JsonObject { ["id"] = id, ["type_id"] = 0 } };
+
+    private void AddMerges()
+    {
+        foreach (var merge in MergeList)
+        {
+            _merges.Add(merge);
+            var merged = merge.Replace(" ", "", StringComparison.Ordinal);
+            if (!_tokens.Contains(merged)) Add(merged, Normal);
+        }
+    }
+
+    /// <summary>A space and letters, shorter words first; each is a shorter one and a letter, so no text has two readings.</summary>
+    private void AddWords(int vocabulary)
+    {
+        var shorter = new List<string> { "Ġ" };
+        while (_tokens.Count < vocabulary)
+        {
+            var longer = new List<string>();
+            foreach (var start in shorter)
+            {
+                for (var letter = 'a'; letter <= 'z' && _tokens.Count < vocabulary; letter++)
+                {
+                    _merges.Add($"{start} {letter}");
+                    Add(start + letter, Normal);
+                    longer.Add(start + letter);
+                }
+            }
+            shorter = longer;
+        }
+    }
 
     private void Add(string text, int type)
     {
