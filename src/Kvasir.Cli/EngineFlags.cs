@@ -18,12 +18,13 @@ public sealed class EngineFlags
     private readonly Option<string?> _kvHost = new("--kv-host") { Description = "Main memory, out of --memory, for keys and values that give way: 8GiB." };
     private readonly Option<string?> _kvDisk = new("--kv-disk") { Description = "Disk for keys and values, kept over restarts: 100GiB:/var/cache/kvasir." };
     private readonly Option<string?> _kvDiskKey = new("--kv-disk-key") { Description = "File with 32 bytes that seal what --kv-disk writes (AES-256-GCM)." };
+    private readonly Option<string?> _kvRemote = new("--kv-remote") { Description = "Redis server that shares keys and values between machines, through --kv-host: redis://cache:6379.", HelpName = "URL" };
     private readonly Option<bool> _mapped = new("--mmap") { Description = "Use the weights where they lie in the file: starts at once, computes slower." };
 
     /// <summary>Adds the flags to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_memory, _context, _threads, _kvType, _noPrefixCache, _eviction, _kvHost, _kvDisk, _kvDiskKey, _mapped]) command.Options.Add(option);
+        foreach (var option in (Option[])[_memory, _context, _threads, _kvType, _noPrefixCache, _eviction, _kvHost, _kvDisk, _kvDiskKey, _kvRemote, _mapped]) command.Options.Add(option);
     }
 
     /// <summary>The options that a command line gives.</summary>
@@ -47,6 +48,7 @@ public sealed class EngineFlags
             },
             KvHostBytes = Size("--kv-host", parse.GetValue(_kvHost)) ?? 0,
             KvDisk = Disk(parse.GetValue(_kvDisk), parse.GetValue(_kvDiskKey)),
+            KvRemote = Remote(parse.GetValue(_kvRemote)),
             Warn = Console.Error.WriteLine,
             Mapped = parse.GetValue(_mapped),
         };
@@ -66,6 +68,11 @@ public sealed class EngineFlags
             throw new UsageException($"--kv-disk '{text}' is not a size and a folder; write 100GiB:/var/cache/kvasir.");
         return new KvDiskOptions(Path.GetFullPath(text[(colon + 1)..]), Size("--kv-disk", text[..colon])!.Value, keyFile is null ? null : Key(keyFile));
     }
+
+    private static KvRemoteOptions? Remote(string? text) =>
+        text is null ? null
+        : Uri.TryCreate(text, UriKind.Absolute, out var address) ? new KvRemoteOptions(address)
+        : throw new UsageException($"--kv-remote '{text}' is not an address; write redis://host:6379, or rediss:// for TLS.");
 
     private static byte[] Key(string file)
     {

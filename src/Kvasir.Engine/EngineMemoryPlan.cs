@@ -14,7 +14,7 @@ namespace Kvasir.Engine;
 /// </summary>
 public sealed record EngineMemoryPlan
 {
-    internal const string WeightsLine = "weights", ActivationsLine = "activations", SamplerLine = "sampling", KvLine = "kv/device", IndexLine = "kv/index", HostLine = "kv/host", DiskLine = "kv/disk-buffers";
+    internal const string WeightsLine = "weights", ActivationsLine = "activations", SamplerLine = "sampling", KvLine = "kv/device", IndexLine = "kv/index", HostLine = "kv/host", DiskLine = "kv/disk-buffers", RemoteLine = "kv/remote-buffers";
 
     /// <summary>Rows of logits computed at a time.</summary>
     internal const int LogitRows = 32;
@@ -60,11 +60,13 @@ public sealed record EngineMemoryPlan
         var blockBytes = KvMemory.Layouts(spec, options.KvFormat).Sum(layout => layout.BlockBytes);
         var (hostBlocks, diskBlocks) = TierBlocks(options, blockBytes);
         var (host, disk) = (hostBlocks * blockBytes, diskBlocks > 0 ? (DiskTier.Buffers + 1) * blockBytes : 0);
+        // One more for what is being sent.
+        var remote = options.KvRemote is null ? 0 : (RemoteTier.SendBuffers + RemoteTier.FetchBuffers + 1) * blockBytes;
         var tierIndex = ((hostBlocks + diskBlocks) * TierSlots.BytesPerSlot) + (diskBlocks * DiskPages.MemoryPerPage(options.KvDisk?.Key is not null));
         var context = options.ContextTokens ?? spec.ContextLength;
         // The index grows with the blocks, so both come out of what is left together.
         var index = PrefixCache.BytesPerBlock(options.Eviction);
-        var rest = weights + activations + sampler + host + disk + tierIndex;
+        var rest = weights + activations + sampler + host + disk + remote + tierIndex;
         var left = budgetBytes - rest;
         var wanted = options.KvTokens is { } tokens ? BlockTable.BlocksFor(tokens) : (long)options.MaxSequences * BlockTable.BlocksFor(context);
         var affordable = Math.Max(0, left) / (blockBytes + index);
@@ -72,14 +74,14 @@ public sealed record EngineMemoryPlan
         if (affordable < least)
             throw new MemoryBudgetException("The engine", rest + least * (blockBytes + index), budgetBytes,
                 $"Weights take {new ByteSize(weights)}, activations {new ByteSize(activations)}, the KV cache {new ByteSize(least * blockBytes)} for {least * BlockTable.BlockTokens} tokens"
-                + (host + disk > 0 ? $", its tiers {new ByteSize(host + disk + tierIndex)}. " : ". ")
+                + (host + disk > 0 ? $", its tiers {new ByteSize(host + disk + remote + tierIndex)}. " : ". ")
                 + "Raise --memory, take a smaller quantization, or lower --context, --max-seqs or --chunk.");
         var blocks = (int)Math.Min(Math.Min(wanted, affordable), int.MaxValue / BlockTable.BlockTokens);
         return new EngineMemoryPlan
         {
             Lines = [.. new LedgerLine[]
             {
-                new(ActivationsLine, activations), new(KvLine, blocks * blockBytes), new(DiskLine, disk), new(HostLine, host),
+                new(ActivationsLine, activations), new(KvLine, blocks * blockBytes), new(DiskLine, disk), new(HostLine, host), new(RemoteLine, remote),
                 new(IndexLine, (blocks * index) + tierIndex), new(SamplerLine, sampler), new(WeightsLine, weights),
             }.Where(line => line.Bytes > 0)],
             HostBlocks = (int)hostBlocks,

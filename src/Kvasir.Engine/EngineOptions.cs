@@ -23,6 +23,8 @@ public sealed record EngineOptions
     public long KvHostBytes { get; init; }
     /// <summary>Disk for blocks that requests have left; null for none.</summary>
     public KvDiskOptions? KvDisk { get; init; }
+    /// <summary>Redis server that shares blocks between machines; needs host memory, where fetched blocks go. Null for none.</summary>
+    public KvRemoteOptions? KvRemote { get; init; }
     /// <summary>Told what an operator should know and no request can: a tier that ended.</summary>
     public Action<string> Warn { get; init; } = static _ => { };
     /// <summary>Told after a step which blocks came and went, on the engine's thread; null for nobody.</summary>
@@ -48,7 +50,9 @@ public sealed record EngineOptions
         : KvHostBytes < 0 ? $"The KV tier in main memory is {KvHostBytes} bytes, but cannot be negative."
         : KvDisk is { Bytes: <= 0 } ? $"The KV tier on disk is {KvDisk.Bytes} bytes, but must be positive."
         : KvDisk is { Key.Length: not KvDiskOptions.KeyBytes } ? $"The key of the KV tier on disk has {KvDisk.Key.Length} bytes, but must have {KvDiskOptions.KeyBytes}."
-        : !PrefixCache && (KvHostBytes > 0 || KvDisk is not null) ? "KV tiers keep what the prefix cache shares; they need it on."
+        : !PrefixCache && (KvHostBytes > 0 || KvDisk is not null || KvRemote is not null) ? "KV tiers keep what the prefix cache shares; they need it on."
+        : KvRemote is not null && KvHostBytes == 0 ? "Blocks from a remote KV tier come through main memory; give it some with --kv-host."
+        : KvRemote is { } remote && (remote.Address.Scheme is not ("redis" or "rediss") || remote.Address.Host.Length == 0) ? $"The remote KV tier is '{remote.Address}', but must be redis://host:port, or rediss:// for TLS."
         : MaxSequences is < 1 or > 4096 ? $"The number of sequences is {MaxSequences}, but must be between 1 and 4096."
         : MaxQueue < 0 ? $"The queue is {MaxQueue} requests, but cannot be negative."
         : ChunkTokens is < 16 or > 16384 ? $"The chunk is {ChunkTokens} tokens, but must be between 16 and 16384."
@@ -65,4 +69,12 @@ public sealed record KvDiskOptions(string Folder, long Bytes, byte[]? Key = null
 {
     /// <summary>Length of a key.</summary>
     public const int KeyBytes = 32;
+}
+
+/// <summary>A KV tier on a Redis server.</summary>
+/// <param name="Address"><c>redis://[user:password@]host[:port][/database]</c>, or <c>rediss</c> for TLS.</param>
+public sealed record KvRemoteOptions(Uri Address)
+{
+    /// <summary>How long the server keeps a block that nobody stores again.</summary>
+    public TimeSpan TimeToLive { get; init; } = TimeSpan.FromDays(1);
 }

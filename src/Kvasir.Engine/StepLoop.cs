@@ -15,7 +15,7 @@ namespace Kvasir.Engine;
 /// </summary>
 internal sealed class StepLoop : IDisposable
 {
-    private static readonly TimeSpan LongestSave = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan LongestSave = TimeSpan.FromSeconds(20), FetchPause = TimeSpan.FromMilliseconds(10);
 
     private readonly Lock _inboxLock = new();
     private readonly List<Sequence> _arrived = [];
@@ -37,6 +37,7 @@ internal sealed class StepLoop : IDisposable
     private readonly Thread _thread;
     private bool _draining;
     private bool _stopping;
+    private bool _isWaiting;
     private long _promptTokens, _generatedTokens, _steps, _stepTicks;
     private int _waitingNow, _runningNow, _blocksUsedNow, _blocksIdleNow;
     private long _preemptionsNow, _evictionsNow, _prefixQueriesNow, _prefixHitsNow;
@@ -150,7 +151,10 @@ internal sealed class StepLoop : IDisposable
         try
         {
             while (Turn())
+            {
                 if (!_scheduler.HasWork) _wake.WaitOne();
+                else if (_isWaiting) _wake.WaitOne(FetchPause);
+            }
         }
         finally
         {
@@ -218,10 +222,13 @@ internal sealed class StepLoop : IDisposable
         {
             if (_scheduler.Fill(_step) is { } full)
             {
+                _isWaiting = false;
                 Finish(full, FinishReason.Length);
                 return;
             }
-            if (_step.Count == 0) return;
+            // Everything that could run is being fetched.
+            _isWaiting = _step.Count == 0;
+            if (_isWaiting) return;
             var computes = _time.GetTimestamp();
             _decoder.Run(_step);
             _scheduler.TimeStep(_step.Count, _time.GetElapsedTime(computes));

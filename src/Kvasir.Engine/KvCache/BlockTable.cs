@@ -1,3 +1,4 @@
+using Kvasir.Engine.KvCache.Tiers;
 using Kvasir.Protocol;
 
 namespace Kvasir.Engine.KvCache;
@@ -34,6 +35,12 @@ public sealed class BlockTable
 
     /// <summary>Blocks, from the first, that are shared or shall be loaded from a tier.</summary>
     internal int Loadable { get; set; }
+
+    /// <summary>What is being fetched for the sequence; null before it was asked for and where nothing is.</summary>
+    internal RemoteFetch? Fetch { get; set; }
+
+    /// <summary>Whether a remote tier was asked already.</summary>
+    internal bool HasAsked { get; set; }
 
     /// <summary>Names announced as being computed: [from, to) of the sequence's blocks.</summary>
     internal (int From, int To) Announced { get; set; }

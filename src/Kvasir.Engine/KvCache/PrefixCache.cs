@@ -8,7 +8,7 @@ internal enum Placement
 {
     /// <summary>It has them.</summary>
     Placed,
-    /// <summary>Another sequence computes what it needs at this moment; it shall ask again.</summary>
+    /// <summary>Another sequence computes what it needs at this moment, or it is being fetched; it shall ask again.</summary>
     Awaits,
     /// <summary>There are not enough free blocks.</summary>
     NoRoom,
@@ -58,7 +58,7 @@ internal sealed partial class PrefixCache
     {
         cached = 0;
         var (shared, idle) = reuse ? Match(table, tokens) : (0, 0);
-        if (reuse && IsAwaited(table, tokens, shared)) return Placement.Awaits;
+        if (reuse && (IsAwaited(table, tokens, shared) || IsFetching(table, tokens, shared))) return Placement.Awaits;
         // Blocks that are shared cannot be taken too, nor the one that is copied from.
         var room = _pool.Free - idle - (BlockTable.BlocksFor(tokens.Length + reserve) - shared);
         if (room < 0) return Placement.NoRoom;
@@ -219,6 +219,21 @@ internal sealed partial class PrefixCache
         }
         for (var i = end - 1; i >= shared; i--) _tiers.Touch(table.Name(i, tokens), table.Parent(i), tokens.Slice(i * BlockTokens, BlockTokens));
         return end - shared;
+    }
+
+    /// <summary>Asks once for what no tier here holds, and tells whether it is on its way.</summary>
+    private bool IsFetching(BlockTable table, ReadOnlySpan<int> tokens, int shared)
+    {
+        if (_tiers is not { HasRemote: true }) return false;
+        if (!table.HasAsked)
+        {
+            table.HasAsked = true;
+            var wanted = new List<PageLabel>();
+            for (var i = shared + Below(table, tokens, shared); (i + 1) * BlockTokens < tokens.Length && wanted.Count < _tiers.MostFetched; i++)
+                wanted.Add(new PageLabel(table.Name(i, tokens), table.Parent(i), tokens.Slice(i * BlockTokens, BlockTokens).ToArray()));
+            table.Fetch = _tiers.Fetch(wanted);
+        }
+        return table.Fetch is { IsDone: false };
     }
 
     /// <summary>Full blocks that exist, from the first, and how many of them nobody holds.</summary>

@@ -35,6 +35,18 @@ internal sealed class HostTier
         return Slots.Put(slot, name, parent, tokens);
     }
 
+    /// <summary>Takes a block that came from elsewhere, unless it is here.</summary>
+    /// <param name="bytes">The block, as the device saves it.</param>
+    /// <param name="label">What it is.</param>
+    /// <returns>Whether it was taken.</returns>
+    public bool Store(ReadOnlySpan<byte> bytes, in PageLabel label)
+    {
+        if (Slots.Find(label.Name, label.Parent, label.Tokens) >= 0) return false;
+        var slot = Slots.Take();
+        bytes.CopyTo(Bytes(slot));
+        return Slots.Put(slot, label.Name, label.Parent, label.Tokens);
+    }
+
     /// <summary>Moves what a place holds to a block: what is above need not be here.</summary>
     public void Load(int slot, int block)
     {

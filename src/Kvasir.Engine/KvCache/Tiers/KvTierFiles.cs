@@ -10,7 +10,7 @@ internal static class KvTierFiles
 {
     private const int SamplesPerTensor = 16;
 
-    /// <summary>Opens host and disk tier; null when the plan has neither.</summary>
+    /// <summary>Opens the tiers; null when the plan has none.</summary>
     /// <param name="checkpoint">The model, whose weights name the folder on disk.</param>
     /// <param name="plan">How many blocks each holds.</param>
     /// <param name="options">Where.</param>
@@ -22,6 +22,7 @@ internal static class KvTierFiles
     public static KvTiers? Open(Checkpoint checkpoint, EngineMemoryPlan plan, EngineOptions options, KvMemory device, Action<IDisposable> own, Action wake, KvEventLog? events)
     {
         if (plan.HostBlocks == 0 && plan.DiskBlocks == 0) return null;
+        var digest = options.KvDisk is null && options.KvRemote is null ? default : Digest(checkpoint, options.KvFormat);
         HostTier? host = null;
         DiskTier? disk = null;
         if (plan.HostBlocks > 0)
@@ -34,12 +35,12 @@ internal static class KvTierFiles
         {
             var buffers = new NativeBuffer((long)DiskTier.Buffers * device.BlockBytes);
             own(buffers);
-            var digest = Digest(checkpoint, options.KvFormat);
             var folder = Path.Combine(place.Folder, digest.ToString("x32", System.Globalization.CultureInfo.InvariantCulture));
             var pages = DiskPages.Open(folder, digest, device.BlockBytes, plan.DiskBlocks, place.Key);
             disk = new DiskTier(device, pages, plan.DiskBlocks, buffers.All, options.Warn, wake);
         }
-        var tiers = new KvTiers(host, disk, device.BlockBytes, events);
+        var remote = options.KvRemote is { } server ? new RemoteTier(device, host!, RemoteStore.Open(server, digest), options.Warn, wake) : null;
+        var tiers = new KvTiers(host, disk, device.BlockBytes, events, remote);
         own(tiers);
         return tiers;
     }

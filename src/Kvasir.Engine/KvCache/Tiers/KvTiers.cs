@@ -4,9 +4,9 @@ using Kvasir.Protocol.KvEvents;
 namespace Kvasir.Engine.KvCache.Tiers;
 
 /// <summary>What a tier below the device did since the start.</summary>
-/// <param name="Name">"host" or "disk".</param>
-/// <param name="Blocks">Blocks it can hold.</param>
-/// <param name="UsedBlocks">Blocks it holds.</param>
+/// <param name="Name">"host", "disk" or "remote".</param>
+/// <param name="Blocks">Blocks it can hold; 0 where that is not known.</param>
+/// <param name="UsedBlocks">Blocks it holds; 0 where that is not known.</param>
 /// <param name="Stored">Blocks taken in.</param>
 /// <param name="Loaded">Blocks given back to the device.</param>
 /// <param name="Evicted">Blocks that gave way to others.</param>
@@ -16,8 +16,8 @@ namespace Kvasir.Engine.KvCache.Tiers;
 public sealed record KvTierState(string Name, int Blocks, int UsedBlocks, long Stored, long Loaded, long Evicted, long Damaged, double LoadBytesPerSecond, bool IsOff);
 
 /// <summary>
-/// Host memory and disk below the device's blocks. Blocks that give way on the device go to host memory; blocks that a
-/// request leaves go to disk, beside computation. A block comes back when that is quicker than computing it. For one
+/// Host memory, disk and a server below the device's blocks. Blocks that give way on the device go to host memory; blocks that
+/// a request leaves go to disk and server, beside computation. A block comes back when that is quicker than computing it. For one
 /// thread: the engine's; <see cref="States"/> alone is for any.
 /// </summary>
 internal sealed class KvTiers : IDisposable
@@ -29,15 +29,16 @@ internal sealed class KvTiers : IDisposable
 
     private readonly HostTier? _host;
     private readonly DiskTier? _disk;
+    private readonly RemoteTier? _remote;
     private readonly int _blockBytes;
     private readonly Counts _hostCounts = new(), _diskCounts = new();
     private readonly KvEventLog? _events;
     private KvTierState[] _states = [];
     private int _unworthy;
 
-    public KvTiers(HostTier? host, DiskTier? disk, int blockBytes, KvEventLog? events = null)
+    public KvTiers(HostTier? host, DiskTier? disk, int blockBytes, KvEventLog? events = null, RemoteTier? remote = null)
     {
-        (_host, _disk, _blockBytes, _events) = (host, disk, blockBytes, events);
+        (_host, _disk, _remote, _blockBytes, _events) = (host, disk, remote, blockBytes, events);
         if (events is not null) Tell(events);
         Publish();
     }
@@ -46,13 +47,16 @@ internal sealed class KvTiers : IDisposable
     public double ComputeSecondsPerToken { get; set; }
 
     /// <summary>Whether released blocks are wanted.</summary>
-    public bool TakesReleased => _disk is { IsOff: false };
+    public bool TakesReleased => _disk is { IsOff: false } || _remote is { IsPaused: false };
 
     /// <summary>Whether a released block can be taken now.</summary>
-    public bool HasRoomForReleased => _disk is { HasBuffer: true };
+    public bool HasRoomForReleased => TakesReleased && _disk is not { IsOff: false, HasBuffer: false } && _remote is not { IsPaused: false, HasBuffer: false };
 
-    /// <summary>Whether blocks are on their way to the disk.</summary>
-    public bool IsWriting => _disk is { IsWriting: true };
+    /// <summary>Whether blocks are on their way to disk or server.</summary>
+    public bool IsWriting => _disk is { IsWriting: true } || _remote is { IsSending: true };
+
+    /// <summary>Whether blocks may be fetched from a server.</summary>
+    public bool HasRemote => _remote is not null;
 
     /// <summary>The tiers as they were after the last step.</summary>
     public IReadOnlyList<KvTierState> States => Volatile.Read(ref _states);
@@ -69,7 +73,9 @@ internal sealed class KvTiers : IDisposable
     /// <summary>A block was released by its request. Needs <see cref="HasRoomForReleased"/>.</summary>
     public void StoreReleased(int block, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens)
     {
-        if (_disk!.Store(block, new PageLabel(name, parent, tokens.ToArray()))) _diskCounts.Stored++;
+        var label = new PageLabel(name, parent, tokens.ToArray());
+        if (_disk is { HasBuffer: true } && _disk.Store(block, label)) _diskCounts.Stored++;
+        _remote?.Store(block, label);
     }
 
     /// <summary>Whether a block is here and worth loading.</summary>
@@ -82,6 +88,13 @@ internal sealed class KvTiers : IDisposable
         Touch(_host?.Slots, name, parent, tokens);
         Touch(_disk?.Slots, name, parent, tokens);
     }
+
+    /// <summary>Begins to fetch blocks from a server into host memory; null when nothing is worth waiting for.</summary>
+    /// <param name="wanted">Blocks that follow one another and are in no tier here.</param>
+    public RemoteFetch? Fetch(IReadOnlyList<PageLabel> wanted) => _remote?.Begin(wanted, ComputeSecondsPerToken * BlockTable.BlockTokens);
+
+    /// <summary>Most blocks to fetch for one request: they must stay in host memory until it takes them.</summary>
+    public int MostFetched => (_host?.Slots.Capacity ?? 0) / 2;
 
     /// <summary>Loads a block onto the device; false when no tier has it whole.</summary>
     public bool TryLoad(UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens, int block)
@@ -102,6 +115,7 @@ internal sealed class KvTiers : IDisposable
     public void Collect()
     {
         _disk?.Collect();
+        _remote?.Collect();
         Publish();
     }
 
@@ -117,13 +131,19 @@ internal sealed class KvTiers : IDisposable
     {
         _host?.Slots.Clear();
         _disk?.Clear();
+        _remote?.Clear();
     }
 
-    public void Dispose() => _disk?.Dispose();
+    public void Dispose()
+    {
+        _remote?.Dispose();
+        _disk?.Dispose();
+    }
 
     private void Tell(KvEventLog events)
     {
         if (_host is not null) _host.Slots.Left = name => events.Removed(name, KvTier.Host);
+        if (_remote is not null) _remote.Came = label => events.Stored(label.Name, label.Parent, label.Tokens, KvTier.Host);
         if (_disk is null) return;
         foreach (var label in _disk.Slots.Labels()) events.Stored(label.Name, label.Parent, label.Tokens, KvTier.Disk);
         _disk.Written = label => events.Stored(label.Name, label.Parent, label.Tokens, KvTier.Disk);
@@ -144,11 +164,11 @@ internal sealed class KvTiers : IDisposable
 
     private void Publish()
     {
-        var states = new KvTierState[(_host is null ? 0 : 1) + (_disk is null ? 0 : 1)];
-        if (states.Length == 0) return;
-        if (_host is not null) states[0] = State("host", _host.Slots, _hostCounts, 0, false);
-        if (_disk is not null) states[^1] = State("disk", _disk.Slots, _diskCounts, _disk.Damaged, _disk.IsOff);
-        Volatile.Write(ref _states, states);
+        var states = new List<KvTierState>(3);
+        if (_host is not null) states.Add(State("host", _host.Slots, _hostCounts, 0, false));
+        if (_disk is not null) states.Add(State("disk", _disk.Slots, _diskCounts, _disk.Damaged, _disk.IsOff));
+        if (_remote is not null) states.Add(_remote.State(_blockBytes));
+        Volatile.Write(ref _states, [.. states]);
     }
 
     private KvTierState State(string name, TierSlots slots, Counts counts, long damaged, bool isOff) =>
