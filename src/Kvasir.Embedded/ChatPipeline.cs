@@ -78,6 +78,7 @@ public sealed class ChatPipeline
         StopTokens = fields.StopTokenIds,
         IncludeStop = fields.IncludeStop,
         CacheSalt = fields.CacheSalt,
+        Explain = fields.Explain,
         IgnoreEndOfText = fields.IgnoreEos,
         KeepSpecial = !fields.SkipSpecialTokens,
         Sampling = new SamplingOptions
@@ -163,6 +164,7 @@ public sealed class ChatPipeline
         TopLogProbabilities = request.TopLogProbabilities,
         PromptLogProbabilities = request.PromptLogProbabilities,
         CacheSalt = request.CacheSalt,
+        Explain = request.Explain,
     };
 
     private RequestFailure? OutsideVocabulary(TextRequest request)

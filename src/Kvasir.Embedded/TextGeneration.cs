@@ -36,6 +36,12 @@ public sealed class TextGeneration : IAsyncDisposable
     /// <summary>Seconds the first answer waited for its first step; meaningful at the end.</summary>
     public double QueueSeconds => choices[0].Stream.Usage.QueueSeconds;
 
+    /// <summary>What the first answer used; meaningful at the end.</summary>
+    public RequestUsage Usage => choices[0].Stream.Usage;
+
+    /// <summary>What became of each answer; null unless asked for, or where the engine has not begun.</summary>
+    public RequestExplanation? Explanation(int choice) => choices[choice].Stream.Explanation;
+
     /// <summary>ln p of the prompt's tokens from the second on, where asked for; complete once an answer has begun.</summary>
     public ReadOnlyMemory<float> PromptLogProbabilities(int choice) => choices[choice].Stream.PromptLogProbabilities;
 

@@ -33,6 +33,8 @@ public sealed record TextRequest
     public bool PromptLogProbabilities { get; init; }
     /// <summary>Keys and values are shared with requests of the same salt alone.</summary>
     public string? CacheSalt { get; init; }
+    /// <summary>Whether the answer shall explain itself.</summary>
+    public bool Explain { get; init; }
     /// <summary>Whether the answer is searched for tool calls.</summary>
     public bool FindToolCalls { get; init; }
 }

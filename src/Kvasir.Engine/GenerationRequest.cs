@@ -18,6 +18,8 @@ public sealed record GenerationRequest
     public ImmutableArray<int> StopTokens { get; init; } = [];
     /// <summary>Requests share keys and values with those of the same salt alone; one per tenant keeps tenants apart.</summary>
     public string? CacheSalt { get; init; }
+    /// <summary>Whether <see cref="GenerationStream.Explanation"/> shall tell what became of the request.</summary>
+    public bool Explain { get; init; }
     /// <summary>Whether each token carries its log-probability.</summary>
     public bool LogProbabilities { get; init; }
     /// <summary>How many most likely alternatives each token carries, 0 to 20.</summary>
@@ -50,7 +52,11 @@ public readonly record struct GeneratedToken(int Token, float LogProbability, Im
 /// <param name="Preemptions">How often the request gave way and was computed again.</param>
 /// <param name="QueueSeconds">From submission to the first step.</param>
 /// <param name="PrefillSeconds">From the first step to the first token.</param>
-public readonly record struct RequestUsage(int PromptTokens, int CachedTokens, int GeneratedTokens, int Preemptions, double QueueSeconds, double PrefillSeconds);
+public readonly record struct RequestUsage(int PromptTokens, int CachedTokens, int GeneratedTokens, int Preemptions, double QueueSeconds, double PrefillSeconds)
+{
+    /// <summary>From the first token to the end.</summary>
+    public double DecodeSeconds { get; init; }
+}
 
 /// <summary>Why a request was refused.</summary>
 public enum RefusalKind

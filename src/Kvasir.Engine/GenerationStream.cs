@@ -17,8 +17,11 @@ public sealed class GenerationStream : IAsyncEnumerable<GeneratedToken>, IAsyncD
     /// <summary>Why the generation ended; meaningful once the tokens are read.</summary>
     public FinishReason FinishReason { get; private set; }
 
-    /// <summary>What the request used; meaningful once the tokens are read.</summary>
+    /// <summary>What the request used, as it was when the last token that was read came; whole once the tokens are read.</summary>
     public RequestUsage Usage { get; private set; }
+
+    /// <summary>What became of the request, if asked for; as current as <see cref="Usage"/>.</summary>
+    public RequestExplanation? Explanation { get; private set; }
 
     /// <summary>ln p of prompt tokens 1, 2 …, [prompt − 1], if asked for; complete once the tokens are read.</summary>
     public ReadOnlyMemory<float> PromptLogProbabilities { get; internal set; }
@@ -48,9 +51,12 @@ public sealed class GenerationStream : IAsyncEnumerable<GeneratedToken>, IAsyncD
 
     internal void Push(GeneratedToken token) => _tokens.Writer.TryWrite(token);
 
-    internal void Complete(FinishReason reason, RequestUsage usage)
+    /// <summary>Tells how things are, before a token is pushed.</summary>
+    internal void Tell(RequestUsage usage, RequestExplanation? explanation) => (Usage, Explanation) = (usage, explanation);
+
+    internal void Complete(FinishReason reason, RequestUsage usage, RequestExplanation? explanation)
     {
-        (FinishReason, Usage) = (reason, usage);
+        (FinishReason, Usage, Explanation) = (reason, usage, explanation);
         _tokens.Writer.TryComplete();
     }
 

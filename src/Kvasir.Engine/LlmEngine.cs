@@ -40,6 +40,9 @@ public sealed class LlmEngine : IAsyncDisposable
     /// <summary>What is reserved.</summary>
     public MemoryLedger Ledger { get; }
 
+    /// <summary>Raised on the engine's thread, within a step, for each kept block that gives way: receivers must be quick.</summary>
+    public event Action<BlockEviction>? BlockEvicted;
+
     /// <summary>Most tokens of one sequence.</summary>
     public int ContextTokens => Plan.ContextTokens;
 
@@ -85,8 +88,10 @@ public sealed class LlmEngine : IAsyncDisposable
             var tiers = KvTierFiles.Open(checkpoint, plan, options, memory, owned.Push, () => loop?.Wake(), events);
             var blocks = new BlockPool(plan.KvBlocks, EvictionPolicies.Create(options.Eviction, plan.KvBlocks));
             var cache = new PrefixCache(blocks, memory.Copy, tiers, events, time);
+            LlmEngine? engine = null;
+            cache.Evicted = eviction => engine?.BlockEvicted?.Invoke(eviction);
             loop = new StepLoop(decoder, new Scheduler(cache, options), new Sampler(spec.VocabularySize), cache, blocks, tiers, events, plan, time);
-            return new LlmEngine(spec, options, plan, ledger, loop, blocks, time, [.. owned]);
+            return engine = new LlmEngine(spec, options, plan, ledger, loop, blocks, time, [.. owned]);
         }
         catch
         {

@@ -291,8 +291,15 @@ internal sealed class StepLoop : IDisposable
             (value, top) = ((float)(logits[token] - logSum), LogProbabilities.Top(logits, logSum, request.TopLogProbabilities));
         }
         sequence.Append(token);
-        if (sequence.FirstToken == 0) sequence.FirstToken = _time.GetTimestamp();
+        var isFirst = sequence.FirstToken == 0;
+        if (isFirst) sequence.FirstToken = _time.GetTimestamp();
         _generatedTokens++;
+        // Whoever leaves at a text of his own choosing reads what is known by then.
+        if (isFirst || request.Explain)
+        {
+            var usage = Usage(sequence);
+            sequence.Stream.Tell(usage, Explanation(sequence, usage));
+        }
         sequence.Stream.Push(new GeneratedToken(token, value, top));
     }
 
@@ -323,12 +330,21 @@ internal sealed class StepLoop : IDisposable
 
     private void Report(Sequence sequence, FinishReason reason)
     {
-        var frequency = (double)_time.TimestampFrequency;
-        var queued = sequence.Started == 0 ? _time.GetTimestamp() : sequence.Started;
-        var prefill = sequence.FirstToken == 0 ? 0 : sequence.FirstToken - sequence.Started;
-        sequence.Stream.Complete(reason, new RequestUsage(sequence.Request.Prompt.Length, sequence.Cached, sequence.Generated, sequence.Preemptions,
-            (queued - sequence.Submitted) / frequency, prefill / frequency));
+        var usage = Usage(sequence);
+        sequence.Stream.Complete(reason, usage, Explanation(sequence, usage));
     }
+
+    private RequestUsage Usage(Sequence sequence)
+    {
+        var (frequency, now) = ((double)_time.TimestampFrequency, _time.GetTimestamp());
+        var started = sequence.Started == 0 ? now : sequence.Started;
+        var first = sequence.FirstToken == 0 ? now : sequence.FirstToken;
+        return new RequestUsage(sequence.Request.Prompt.Length, sequence.Cached, sequence.Generated, sequence.Preemptions,
+            (started - sequence.Submitted) / frequency, (first - started) / frequency) { DecodeSeconds = (now - first) / frequency };
+    }
+
+    private static RequestExplanation? Explanation(Sequence sequence, in RequestUsage usage) =>
+        sequence.Request.Explain ? sequence.Account.Explain(sequence, usage.QueueSeconds, usage.PrefillSeconds, usage.DecodeSeconds) : null;
 
     private void FailAll(RequestException error)
     {

@@ -147,6 +147,10 @@ public sealed class KvasirServer : IAsyncDisposable
         View("kvasir_request_time_per_output_token_seconds", ServerMetrics.InterTokenBounds);
         View("kvasir_e2e_request_latency_seconds", ServerMetrics.RequestBounds);
         View("kvasir_request_queue_time_seconds", ServerMetrics.RequestBounds);
+        View("kvasir_request_prefill_time_seconds", ServerMetrics.RequestBounds);
+        View("kvasir_request_decode_time_seconds", ServerMetrics.RequestBounds);
+        View("kvasir_kv_block_idle_before_evict_seconds", ServerMetrics.BlockAgeBounds);
+        View("kvasir_kv_block_lifetime_seconds", ServerMetrics.BlockAgeBounds);
 
         void View(string name, double[] bounds) =>
             metrics.AddView(name, new ExplicitBucketHistogramConfiguration { Boundaries = bounds });

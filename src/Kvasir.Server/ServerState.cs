@@ -52,7 +52,11 @@ public sealed class ServerState : IDisposable
         !Options.ServedModelNames.IsEmpty ? Options.ServedModelNames : engine is null ? [] : [engine.Name];
 
     /// <summary>Makes the server ready.</summary>
-    public void Attach(KvasirEngine loaded) => engine = loaded;
+    public void Attach(KvasirEngine loaded)
+    {
+        loaded.Engine.BlockEvicted += Metrics.CountEviction;
+        engine = loaded;
+    }
 
     /// <summary>Lets a request in; it must <see cref="Leave"/>. Refused while the model loads and once the server drains.</summary>
     public bool TryEnter([NotNullWhen(true)] out KvasirEngine? ready, [NotNullWhen(false)] out RequestFailure? failure)
@@ -107,6 +111,8 @@ public sealed class ServerState : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        // An engine may outlive the servers over it.
+        if (engine is not null) engine.Engine.BlockEvicted -= Metrics.CountEviction;
         Bodies.Dispose();
         Metrics.Dispose();
     }

@@ -44,6 +44,9 @@ internal sealed class BlockRecords
         foreach (var block in blocks) _used[block] = now;
     }
 
+    /// <summary>Whether a tenant was heard of.</summary>
+    public bool Knows(UInt128 root) => _roots.Contains(root);
+
     public UInt128 RootOf(int block) => _root[block];
 
     /// <summary>Since a block was listed.</summary>

@@ -31,6 +31,7 @@ internal sealed partial class PrefixCache
     private readonly Queue<int> _released = new();
     private readonly bool[] _isReleased;
     private readonly BlockRecords _records;
+    private readonly EvictionRecord _left;
 
     /// <param name="pool">The blocks.</param>
     /// <param name="copy">Copies the contents of a block (first) to another (second), in all layers, before it returns.</param>
@@ -39,14 +40,14 @@ internal sealed partial class PrefixCache
     /// <param name="time">The clock; the system's when null.</param>
     public PrefixCache(BlockPool pool, Action<int, int> copy, KvTiers? tiers = null, KvEventLog? events = null, TimeProvider? time = null)
     {
-        _records = new BlockRecords(pool.Capacity, time ?? TimeProvider.System);
+        (_records, _left) = (new BlockRecords(pool.Capacity, time ?? TimeProvider.System), new EvictionRecord(pool.Capacity, time ?? TimeProvider.System));
         (_pool, _copy, _index, _tiers, _events) = (pool, copy, new BlockIndex(pool.Capacity), tiers, events);
         _isReleased = new bool[tiers is null ? 0 : pool.Capacity];
         pool.Evicting = Evict;
     }
 
     /// <summary>Bytes per block that pool, index and eviction policy take beside the keys and values.</summary>
-    public static long BytesPerBlock(EvictionKind eviction) => BlockPool.BytesPerBlock + BlockIndex.BytesPerBlock + BlockRecords.BytesPerBlock + EvictionPolicies.BytesPerBlock(eviction);
+    public static long BytesPerBlock(EvictionKind eviction) => BlockPool.BytesPerBlock + BlockIndex.BytesPerBlock + BlockRecords.BytesPerBlock + EvictionRecord.BytesPerBlock + EvictionPolicies.BytesPerBlock(eviction);
 
     /// <summary>Gives a sequence without blocks those for its tokens and <paramref name="reserve"/> more, shared where they exist.</summary>
     /// <param name="table">The sequence's table, empty.</param>
@@ -80,6 +81,9 @@ internal sealed partial class PrefixCache
         return Placement.Placed;
     }
 
+    /// <summary>Where the block was that was loaded last.</summary>
+    public KvTier LoadedFrom { get; private set; }
+
     /// <summary>Loads the next of a sequence's blocks that a tier holds, or shares it where it is here.</summary>
     /// <returns>False when it is gone or damaged: the sequence computes the rest.</returns>
     public bool Load(BlockTable table, ReadOnlySpan<int> tokens)
@@ -87,8 +91,10 @@ internal sealed partial class PrefixCache
         var i = table.Listed;
         var name = table.Name(i, tokens);
         var own = tokens.Slice(i * BlockTokens, BlockTokens);
-        if (_index.TryFind(name, table.Parent(i), own, out _) || _tiers!.TryLoad(name, table.Parent(i), own, table.Blocks[i]))
+        var isHere = _index.TryFind(name, table.Parent(i), own, out _);
+        if (isHere || _tiers!.TryLoad(name, table.Parent(i), own, table.Blocks[i]))
         {
+            LoadedFrom = isHere ? KvTier.Device : _tiers!.LoadedFrom;
             List(table, tokens[..((i + 1) * BlockTokens)]);
             return true;
         }
@@ -185,6 +191,7 @@ internal sealed partial class PrefixCache
             if (_isReleased[block] && _tiers.HasRoomForReleased) SaveOne(block);
             _tiers.StoreEvicted(block, _index.NameOf(block), _index.ParentOf(block), _index.Tokens(block));
         }
+        NoteLeft(block, EvictionReason.Room);
         Unlist(block);
     }
 

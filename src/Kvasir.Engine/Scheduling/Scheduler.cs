@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Kvasir.Engine.KvCache;
 using Kvasir.Engine.Model;
+using Kvasir.Protocol.KvEvents;
 
 namespace Kvasir.Engine.Scheduling;
 
@@ -108,6 +109,7 @@ internal sealed class Scheduler
             if (load == 0) return false;
             if (!_cache.Load(table, sequence.Tokens)) break;
             sequence.Computed = table.Listed * BlockTable.BlockTokens;
+            sequence.Account.Found(BlockTable.BlockTokens, _cache.LoadedFrom, sequence.Preemptions > 0);
             if (sequence.Preemptions > 0) continue;
             sequence.Cached += BlockTable.BlockTokens;
             PrefixHits += BlockTable.BlockTokens;
@@ -133,6 +135,7 @@ internal sealed class Scheduler
     {
         _running.Remove(sequence);
         GiveBack(sequence);
+        sequence.Account.GaveWay(sequence.Computed);
         sequence.Computed = 0;
         sequence.Preemptions++;
         Preemptions++;
@@ -150,8 +153,10 @@ internal sealed class Scheduler
             var reuse = _reuses && !sequence.Request.PromptLogProbabilities;
             var placement = _cache.Place(sequence.Table, sequence.Tokens, reserve, reuse, out var cached);
             if (placement == Placement.NoRoom) return null;
+            sequence.Account.Awaited |= placement == Placement.Awaits;
             if (placement == Placement.Awaits) continue;
             sequence.Computed = cached;
+            sequence.Account.Found(cached, KvTier.Device, sequence.Preemptions > 0);
             if (sequence.Preemptions == 0) Count(sequence, cached);
             _waiting.Remove(node);
             _running.Add(sequence);
@@ -165,6 +170,13 @@ internal sealed class Scheduler
         sequence.Cached = cached;
         PrefixQueries += sequence.Length;
         PrefixHits += cached;
+        if (sequence.Request.Explain) Explain(sequence, cached);
+    }
+
+    private void Explain(Sequence sequence, int cached)
+    {
+        var (missed, evictions) = !_reuses ? (new MissedTokens(sequence.Length, 0, 0, 0, 0), []) : _cache.Explain(sequence.Table, sequence.Tokens, cached, sequence.Request.CacheSalt is not null, _cache.Records.Knows(sequence.Table.Root));
+        sequence.Account.Missed(missed, evictions);
     }
 
     private void GiveBack(Sequence sequence)

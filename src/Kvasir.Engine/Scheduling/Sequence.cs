@@ -46,6 +46,9 @@ internal sealed class Sequence
 
     public int Preemptions { get; set; }
 
+    /// <summary>Where its tokens were found.</summary>
+    public PlacementAccount Account { get; } = new();
+
     /// <summary>Timestamps of the engine's clock; 0 while not reached.</summary>
     public long Submitted { get; }
     public long Started { get; set; }

@@ -20,7 +20,12 @@ public sealed record PromptTokensDetails(int CachedTokens);
 
 /// <summary>Answer of chat completions.</summary>
 public sealed record ChatCompletion(
-    string Id, string Object, long Created, string Model, IReadOnlyList<ChatChoice> Choices, Usage Usage);
+    string Id, string Object, long Created, string Model, IReadOnlyList<ChatChoice> Choices, Usage Usage)
+{
+    /// <summary>What became of the answers, where asked for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Explanations? Kvasir { get; init; }
+}
 
 /// <summary>One answer.</summary>
 public sealed record ChatChoice(int Index, ChatAnswer Message, ChatLogprobs? Logprobs, string? FinishReason);
@@ -42,6 +47,10 @@ public sealed record ChatChunk(string Id, string Object, long Created, string Mo
     /// <summary>In the last part, where asked for.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public Usage? Usage { get; init; }
+
+    /// <summary>What became of the answers: at the end, where asked for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Explanations? Kvasir { get; init; }
 }
 
 /// <summary>What one part adds to one answer.</summary>
@@ -93,6 +102,10 @@ public sealed record TextCompletion(string Id, string Object, long Created, stri
     /// <summary>At the end, where asked for.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public Usage? Usage { get; init; }
+
+    /// <summary>What became of the answers: at the end, where asked for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Explanations? Kvasir { get; init; }
 }
 
 /// <summary>One answer, or what is added to it.</summary>

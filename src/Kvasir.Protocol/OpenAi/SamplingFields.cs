@@ -58,6 +58,9 @@ public sealed record SamplingFields
     /// <summary>Requests share keys and values with those of the same salt alone; null for the common one.</summary>
     public string? CacheSalt { get; init; }
 
+    /// <summary>Whether the answer shall explain itself.</summary>
+    public bool Explain { get; init; }
+
     /// <summary>Reads the shared fields.</summary>
     /// <param name="fields">The body.</param>
     /// <param name="leastTokens">Least <c>max_tokens</c>: 0 where a prompt may be scored alone.</param>
@@ -86,6 +89,7 @@ public sealed record SamplingFields
             Stream = stream,
             IncludeUsage = fields.Object("stream_options")?.Flag("include_usage") ?? false,
             CacheSalt = ReadSalt(fields),
+            Explain = fields.Object("kvasir")?.Flag("explain") ?? false,
         };
         RefuseUnsupported(fields);
         if (!stream && fields.Has("stream_options"))

@@ -46,6 +46,8 @@ internal sealed class ChatCompletionsEndpoint(ServerState state)
     {
         public Usage Usage => Usage.Of(Generation.PromptTokens, Generation.GeneratedTokens, Generation.CachedTokens);
 
+        public Explanations? Explained => ExplanationTexts.Of(Request.Sampling, Generation);
+
         public ChatLogprobs? Logprobs(IEnumerable<GeneratedToken> tokens) => Request.Logprobs
             ? new ChatLogprobs([.. tokens.Select(token => LogprobTexts.Of(Engine.Pipeline.Tokenizer, token))])
             : null;
@@ -74,7 +76,7 @@ internal sealed class ChatCompletionsEndpoint(ServerState state)
             return ChatPipeline.ToFailure(error);
         }
         var choices = Enumerable.Range(0, count).Select(index => Choice(answer, index, texts[index].ToString(), tokens[index], ends[index])).ToArray();
-        await Answers.WriteAsync(http, new ChatCompletion(answer.Id, "chat.completion", answer.Created, answer.Model, choices, answer.Usage), OpenAiJson.Wire.ChatCompletion);
+        await Answers.WriteAsync(http, new ChatCompletion(answer.Id, "chat.completion", answer.Created, answer.Model, choices, answer.Usage) { Kvasir = answer.Explained }, OpenAiJson.Wire.ChatCompletion);
         return null;
     }
 
@@ -102,8 +104,8 @@ internal sealed class ChatCompletionsEndpoint(ServerState state)
             await events.FailAsync(failure);
             return failure;
         }
-        if (answer.Request.Sampling.IncludeUsage)
-            await events.SendAsync(answer.Chunk() with { Usage = answer.Usage }, OpenAiJson.Wire.ChatChunk);
+        if (answer.Request.Sampling is { IncludeUsage: true } or { Explain: true })
+            await events.SendAsync(answer.Chunk() with { Usage = answer.Request.Sampling.IncludeUsage ? answer.Usage : null, Kvasir = answer.Explained }, OpenAiJson.Wire.ChatChunk);
         await events.CompleteAsync();
         return null;
     }

@@ -68,6 +68,8 @@ internal sealed class CompletionsEndpoint(ServerState state)
     {
         public Usage Usage => Usage.Of(Generation.PromptTokens, Generation.GeneratedTokens, Generation.CachedTokens);
 
+        public Explanations? Explained => ExplanationTexts.Of(Request.Sampling, Generation);
+
         public Prompted PromptOf(int choice) => Prompts[choice / Request.Sampling.N];
 
         public TextCompletion Completion(params TextChoice[] choices) => new(Id, "text_completion", Created, Model, choices);
@@ -100,7 +102,7 @@ internal sealed class CompletionsEndpoint(ServerState state)
         var choices = Enumerable.Range(0, count).Select(index => new TextChoice(index,
             (answer.Request.Echo ? answer.PromptOf(index).Text : "") + texts[index],
             answer.Logprobs(index)?.Take(tokens[index]), FinishReasons.Name(ends[index], ends[index].FinishReason!.Value))).ToArray();
-        await Answers.WriteAsync(http, answer.Completion(choices) with { Usage = answer.Usage }, OpenAiJson.Wire.TextCompletion);
+        await Answers.WriteAsync(http, answer.Completion(choices) with { Usage = answer.Usage, Kvasir = answer.Explained }, OpenAiJson.Wire.TextCompletion);
         return null;
     }
 
@@ -120,8 +122,8 @@ internal sealed class CompletionsEndpoint(ServerState state)
             await events.FailAsync(failure);
             return failure;
         }
-        if (answer.Request.Sampling.IncludeUsage)
-            await events.SendAsync(answer.Completion() with { Usage = answer.Usage }, OpenAiJson.Wire.TextCompletion);
+        if (answer.Request.Sampling is { IncludeUsage: true } or { Explain: true })
+            await events.SendAsync(answer.Completion() with { Usage = answer.Request.Sampling.IncludeUsage ? answer.Usage : null, Kvasir = answer.Explained }, OpenAiJson.Wire.TextCompletion);
         await events.CompleteAsync();
         return null;
 

@@ -53,6 +53,8 @@ public sealed class RequestClock
         isDone = true;
         metrics.CountTokens(generation.PromptTokens, generation.CachedTokens, generation.GeneratedTokens);
         metrics.QueueTime.Record(generation.QueueSeconds);
+        metrics.PrefillTime.Record(generation.Usage.PrefillSeconds);
+        metrics.DecodeTime.Record(generation.Usage.DecodeSeconds);
         metrics.EndToEnd.Record(time.GetElapsedTime(started).TotalSeconds);
         for (var choice = 0; choice < counts.Length; choice++)
             if (counts[choice] > 1)

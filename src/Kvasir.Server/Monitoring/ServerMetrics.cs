@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Kvasir.Engine;
+using Kvasir.Engine.KvCache;
 using Kvasir.Engine.KvCache.Tiers;
 
 namespace Kvasir.Server.Monitoring;
@@ -24,9 +25,14 @@ public sealed class ServerMetrics : IDisposable
     public static readonly double[] RequestBounds =
         [0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680];
 
+    /// <summary>Upper bounds for the ages of KV blocks, in seconds.</summary>
+    public static readonly double[] BlockAgeBounds =
+        [0.1, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
+
     private static int servers;
 
     private readonly Meter meter;
+    private readonly Histogram<double> blockIdle, blockLifetime;
     private readonly Counter<long> promptTokens, cachedTokens, generatedTokens, successes, failures;
 
     internal ServerMetrics(Func<KvasirEngine?> engine, Func<int> inside)
@@ -43,6 +49,10 @@ public sealed class ServerMetrics : IDisposable
         PerOutputToken = meter.CreateHistogram<double>("kvasir_request_time_per_output_token_seconds", null, "Mean time between an answer's tokens.");
         EndToEnd = meter.CreateHistogram<double>("kvasir_e2e_request_latency_seconds", null, "From the request to the end of its answer.");
         QueueTime = meter.CreateHistogram<double>("kvasir_request_queue_time_seconds", null, "From the request to its first step.");
+        PrefillTime = meter.CreateHistogram<double>("kvasir_request_prefill_time_seconds", null, "From the first step to the first token.");
+        DecodeTime = meter.CreateHistogram<double>("kvasir_request_decode_time_seconds", null, "From the first token to the last.");
+        blockIdle = meter.CreateHistogram<double>("kvasir_kv_block_idle_before_evict_seconds", null, "From a KV block's last use to its giving way.");
+        blockLifetime = meter.CreateHistogram<double>("kvasir_kv_block_lifetime_seconds", null, "From a KV block's being filled to its giving way.");
         ObserveEngine(() => engine()?.Engine.Snapshot(), inside);
         ObserveProcess();
     }
@@ -64,6 +74,19 @@ public sealed class ServerMetrics : IDisposable
 
     /// <summary>From the request to its first step, in seconds.</summary>
     public Histogram<double> QueueTime { get; }
+
+    /// <summary>From the first step to the first token, in seconds.</summary>
+    public Histogram<double> PrefillTime { get; }
+
+    /// <summary>From the first token to the last, in seconds.</summary>
+    public Histogram<double> DecodeTime { get; }
+
+    /// <summary>Takes the ages of a block that gave way; for the engine's thread.</summary>
+    public void CountEviction(BlockEviction eviction)
+    {
+        blockIdle.Record(eviction.IdleSeconds);
+        blockLifetime.Record(eviction.LifetimeSeconds);
+    }
 
     /// <summary>Counts an answer's tokens.</summary>
     public void CountTokens(int prompt, int cached, int generated)

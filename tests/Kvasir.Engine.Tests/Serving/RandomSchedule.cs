@@ -43,6 +43,7 @@ internal sealed record PlannedRequest(int Arrival, int Start, int Prompt, int To
         CacheSalt = Kind == 6 ? "another tenant" : null,
         PromptLogProbabilities = Kind == 7,
         LogProbabilities = true,
+        Explain = true,
     };
 }
 

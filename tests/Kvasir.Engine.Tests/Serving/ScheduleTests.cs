@@ -77,6 +77,13 @@ public sealed class ScheduleTests
         return (state, replies.Count(reply => reply is { Stream.FinishReason: FinishReason.Cancelled }));
     }
 
+    private static void Check(RequestExplanation told, RequestUsage usage)
+    {
+        Assert.Equal((usage.CachedTokens, usage.Preemptions), (told.Cached.Total, told.Preemptions));
+        Assert.Equal(usage.PromptTokens, told.Cached.Total + told.Missed.New + told.Missed.Evicted + told.Missed.Salt + told.Missed.BelowBlock + told.Missed.Lost);
+        Assert.Equal(told.Missed.Evicted, told.Evictions.Sum(part => part.Tokens));
+    }
+
     private static Reply? Submit(SteppedEngine engine, PlannedRequest planned)
     {
         var fits = planned.Prompt + Math.Min(1, planned.Tokens) <= engine.Engine.ContextTokens;
@@ -98,6 +105,7 @@ public sealed class ScheduleTests
         }
         Assert.Equal(alone.Tokens, got);
         Assert.Equal(alone.Reason, reply.Stream.FinishReason);
+        Check(reply.Stream.Explanation!, reply.Stream.Usage);
         Assert.Equal(alone.PromptScores, reply.Stream.PromptLogProbabilities.ToArray());
     }
 }

@@ -96,6 +96,9 @@ internal sealed class KvTiers : IDisposable
     /// <summary>Most blocks to fetch for one request: they must stay in host memory until it takes them.</summary>
     public int MostFetched => (_host?.Slots.Capacity ?? 0) / 2;
 
+    /// <summary>Where the block was that was loaded last.</summary>
+    public KvTier LoadedFrom { get; private set; }
+
     /// <summary>Loads a block onto the device; false when no tier has it whole.</summary>
     public bool TryLoad(UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens, int block)
     {
@@ -104,10 +107,12 @@ internal sealed class KvTiers : IDisposable
         {
             _host.Load(slot, block);
             _hostCounts.Book(Stopwatch.GetElapsedTime(started));
+            LoadedFrom = KvTier.Host;
             return true;
         }
         if (_disk?.Slots.Find(name, parent, tokens) is not ({ } page and >= 0) || !_disk.TryLoad(page, block)) return false;
         _diskCounts.Book(Stopwatch.GetElapsedTime(started));
+        LoadedFrom = KvTier.Disk;
         return true;
     }
 
