@@ -177,6 +177,28 @@ public sealed class KvTierTests : IDisposable
     }
 
     [Fact]
+    public void A_disk_whose_files_vanish_in_use_costs_computing_alone()
+    {
+        using (var cache = Open())
+        {
+            cache.Run(Tokens(60, 1));
+            cache.SaveAll();
+            // What a disk that was taken away leaves of open files: nothing to read.
+            foreach (var name in (string[])["pages", "index"])
+                using (var file = System.IO.File.Open(File(name), FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete)) file.SetLength(0);
+            for (var family = 2; family <= 8; family++) cache.Run(Tokens(60, family));
+            Assert.Equal(0, Cached(cache, Tokens(60, 1)));
+            Directory.Delete(_folder, recursive: true);
+            cache.Run(Tokens(60, 9));
+            cache.SaveAll();
+            Assert.Equal(59, Cached(cache, Tokens(60, 9)));
+        }
+        Directory.CreateDirectory(_folder);
+        using var again = Open();
+        Assert.Equal(0, Cached(again, Tokens(60, 9)));
+    }
+
+    [Fact]
     public void A_block_is_not_loaded_when_computing_it_is_quicker()
     {
         using var cache = new TestCache(4, host: 8);

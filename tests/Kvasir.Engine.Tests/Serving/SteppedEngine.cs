@@ -25,8 +25,8 @@ internal sealed class SteppedEngine : IAsyncDisposable
 {
     private readonly List<Reply> _replies = [];
 
-    public SteppedEngine(EngineOptions options, SyntheticFamily family = SyntheticFamily.Llama) =>
-        Engine = LlmEngine.CreateStill(TinyModels.Of(family), options);
+    public SteppedEngine(EngineOptions options, SyntheticFamily family = SyntheticFamily.Llama, TimeProvider? time = null) =>
+        Engine = LlmEngine.CreateStill(TinyModels.Of(family), options, time: time);
 
     /// <summary>Eight sequences of up to 256 tokens in room for all of them, one thread.</summary>
     public static EngineOptions Roomy { get; } = new()
