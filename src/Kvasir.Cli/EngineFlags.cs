@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Kvasir.Checkpoints;
 using Kvasir.Engine;
 using Kvasir.Engine.KvCache;
@@ -13,6 +14,10 @@ public sealed class EngineFlags
     private readonly Option<int?> _context = new("--context") { Description = "Most tokens of one sequence. Without it, what the model allows and memory holds." };
     private readonly Option<int?> _threads = new("--threads") { Description = "Threads that compute. Without it, one per core." };
     private readonly Option<string> _kvType = new("--kv-dtype") { Description = $"How keys and values are stored: {string.Join(", ", KvFormats.Names)}, or apart: k=q8_0,v=q4_0.", DefaultValueFactory = _ => "f16" };
+    private readonly Option<string> _kvCanary = new("--kv-canary")
+    {
+        Description = "How much keys and values below 16 bits may raise the perplexity of a short text at start: 2%, or off not to try.", DefaultValueFactory = _ => "2%",
+    };
     private readonly Option<bool> _noPrefixCache = new("--no-prefix-cache") { Description = "Compute every prompt anew instead of sharing keys and values of what began alike." };
     private readonly Option<string> _eviction = new("--eviction") { Description = "Which kept keys and values give way first: lru, slru or arc.", DefaultValueFactory = _ => "arc" };
     private readonly Option<string?> _kvHost = new("--kv-host") { Description = "Main memory, out of --memory, for keys and values that give way: 8GiB." };
@@ -24,7 +29,7 @@ public sealed class EngineFlags
     /// <summary>Adds the flags to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_memory, _context, _threads, _kvType, _noPrefixCache, _eviction, _kvHost, _kvDisk, _kvDiskKey, _kvRemote, _mapped]) command.Options.Add(option);
+        foreach (var option in (Option[])[_memory, _context, _threads, _kvType, _kvCanary, _noPrefixCache, _eviction, _kvHost, _kvDisk, _kvDiskKey, _kvRemote, _mapped]) command.Options.Add(option);
     }
 
     /// <summary>The options that a command line gives.</summary>
@@ -38,6 +43,7 @@ public sealed class EngineFlags
             Threads = parse.GetValue(_threads),
             KvFormat = KvFormats.TryParse(parse.GetRequiredValue(_kvType), out var formats) ? formats
                 : throw new UsageException($"--kv-dtype '{parse.GetValue(_kvType)}' is not known; {string.Join(", ", KvFormats.Names)} are, and k=q8_0,v=q4_0 for keys and values apart."),
+            KvCanaryBound = Bound(parse.GetRequiredValue(_kvCanary)),
             PrefixCache = !parse.GetValue(_noPrefixCache),
             Eviction = parse.GetRequiredValue(_eviction).ToUpperInvariant() switch
             {
@@ -53,6 +59,13 @@ public sealed class EngineFlags
             Mapped = parse.GetValue(_mapped),
         };
         return options.Problem() is { } problem ? throw new UsageException(problem) : options;
+    }
+
+    private static double? Bound(string text)
+    {
+        if (text.Equals("off", StringComparison.OrdinalIgnoreCase)) return null;
+        return text.EndsWith('%') && double.TryParse(text[..^1], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var percent) ? percent / 100
+            : throw new UsageException($"--kv-canary '{text}' is neither a share nor off; write 2%, 0.5% or off.");
     }
 
     private static long? Size(string flag, string? text) =>

@@ -55,7 +55,7 @@ public sealed class KvasirEngine : IAsyncDisposable
             var tokenizer = checkpoint.Tokenizer;
             var source = options.ChatTemplate ?? checkpoint.ChatTemplateSource;
             var template = source is null ? null : ChatTemplate.Parse(source);
-            var engine = LlmEngine.Create(checkpoint, options.Engine, progress, options.Time);
+            var engine = LlmEngine.Create(checkpoint, CanaryText.Fill(options.Engine, tokenizer), progress, options.Time);
             var pipeline = new ChatPipeline(tokenizer, template, checkpoint.Defaults, engine, options);
             return new KvasirEngine(options.ModelName ?? NameOf(path), checkpoint, engine, pipeline);
         }

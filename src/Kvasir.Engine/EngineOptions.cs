@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Kvasir.Engine.KvCache;
 using Kvasir.Kernels;
 using Kvasir.Protocol.KvEvents;
@@ -15,6 +16,10 @@ public sealed record EngineOptions
     public int? KvTokens { get; init; }
     /// <summary>How keys and how values are stored.</summary>
     public KvFormats KvFormat { get; init; } = Kernels.KvFormat.F16;
+    /// <summary>How much keys and values below 16 bits may raise the perplexity of a text before the engine refuses to start: 0.02 for two per cent; null not to try.</summary>
+    public double? KvCanaryBound { get; init; } = 0.02;
+    /// <summary>The text that they are tried with, a few hundred tokens; empty not to try. Whoever has the tokenizer fills it.</summary>
+    public ImmutableArray<int> KvCanaryTokens { get; init; } = [];
     /// <summary>Share keys and values between requests that begin alike.</summary>
     public bool PrefixCache { get; init; } = true;
     /// <summary>Which kept blocks give way first.</summary>
@@ -25,7 +30,7 @@ public sealed record EngineOptions
     public KvDiskOptions? KvDisk { get; init; }
     /// <summary>Redis server that shares blocks between machines; needs host memory, where fetched blocks go. Null for none.</summary>
     public KvRemoteOptions? KvRemote { get; init; }
-    /// <summary>Told what an operator should know and no request can: a tier that ended.</summary>
+    /// <summary>Told what an operator should know and no request can: a tier that ended, what keys and values in few bits cost.</summary>
     public Action<string> Warn { get; init; } = static _ => { };
     /// <summary>Told after a step which blocks came and went, on the engine's thread; null for nobody.</summary>
     public Action<KvEventBatch>? KvEvents { get; init; }
@@ -47,6 +52,7 @@ public sealed record EngineOptions
         MemoryBytes is <= 0 ? $"The memory bound is {MemoryBytes} bytes, but must be positive."
         : ContextTokens is < 16 ? $"The context is {ContextTokens} tokens, but must be at least 16."
         : KvTokens is < 16 ? $"The KV cache is {KvTokens} tokens, but must be at least 16."
+        : KvCanaryBound is { } bound && !(bound >= 0) ? $"The bound on the perplexity's rise is {bound}, but cannot be negative."
         : KvHostBytes < 0 ? $"The KV tier in main memory is {KvHostBytes} bytes, but cannot be negative."
         : KvDisk is { Bytes: <= 0 } ? $"The KV tier on disk is {KvDisk.Bytes} bytes, but must be positive."
         : KvDisk is { Key.Length: not KvDiskOptions.KeyBytes } ? $"The key of the KV tier on disk has {KvDisk.Key.Length} bytes, but must have {KvDiskOptions.KeyBytes}."

@@ -37,6 +37,9 @@ public sealed class LlmEngine : IAsyncDisposable
     /// <summary>What was planned, and so reserved.</summary>
     public EngineMemoryPlan Plan { get; }
 
+    /// <summary>What keys and values below 16 bits cost, where that was tried at the start.</summary>
+    public KvCanaryResult? KvCanary { get; private init; }
+
     /// <summary>What is reserved.</summary>
     public MemoryLedger Ledger { get; }
 
@@ -52,6 +55,7 @@ public sealed class LlmEngine : IAsyncDisposable
     /// <param name="progress">Told how far loading is.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="MemoryBudgetException">It does not fit.</exception>
+    /// <exception cref="KvCanaryException">Keys and values in so few bits make it worse than allowed.</exception>
     /// <exception cref="KvTierException">The KV tier's folder cannot be used.</exception>
     /// <exception cref="CheckpointException">The engine cannot run such a model.</exception>
     public static LlmEngine Create(Checkpoint checkpoint, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, TimeProvider? time = null)
@@ -80,9 +84,11 @@ public sealed class LlmEngine : IAsyncDisposable
             foreach (var line in plan.Lines) Own(ledger.Reserve(line.Name, line.Bytes));
             var team = Own(new WorkerTeam(options.Threads ?? Environment.ProcessorCount));
             var weights = Own(WeightLoader.Load(checkpoint, team, options.Mapped, progress));
-            var memory = new KvMemory(KvMemory.Layouts(spec, options.KvFormat), plan.KvBlocks, Own(new NativeBuffer(plan.Bytes(EngineMemoryPlan.KvLine))));
+            var blockMemory = Own(new NativeBuffer(plan.Bytes(EngineMemoryPlan.KvLine)));
+            var memory = new KvMemory(KvMemory.Layouts(spec, options.KvFormat), plan.KvBlocks, blockMemory.All);
             var buffers = new DecoderBuffers(spec, plan.StepTokens, EngineMemoryPlan.LogitRows);
             var decoder = Own(new Decoder(spec, weights, memory.Layers, team, buffers, plan.ContextTokens));
+            var canary = Engine.KvCanary.Try(spec, options, decoder, blockMemory, plan);
             StepLoop? loop = null;
             var events = options.KvEvents is { } publish && options.PrefixCache ? new KvEventLog(publish, time) : null;
             var tiers = KvTierFiles.Open(checkpoint, plan, options, memory, owned.Push, () => loop?.Wake(), events);
@@ -91,7 +97,7 @@ public sealed class LlmEngine : IAsyncDisposable
             LlmEngine? engine = null;
             cache.Evicted = eviction => engine?.BlockEvicted?.Invoke(eviction);
             loop = new StepLoop(decoder, new Scheduler(cache, options), new Sampler(spec.VocabularySize), cache, blocks, tiers, events, plan, time);
-            return engine = new LlmEngine(spec, options, plan, ledger, loop, blocks, time, [.. owned]);
+            return engine = new LlmEngine(spec, options, plan, ledger, loop, blocks, time, [.. owned]) { KvCanary = canary };
         }
         catch
         {

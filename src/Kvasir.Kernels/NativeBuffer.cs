@@ -55,6 +55,9 @@ public sealed unsafe partial class NativeBuffer : IDisposable
     public FloatMatrix Floats(int rows, int columns, long offset = 0) =>
         new((float*)Slice(offset, (long)rows * columns * sizeof(float)).Start, rows, columns, columns);
 
+    /// <summary>Zeroes the first <paramref name="bytes"/>.</summary>
+    public void Clear(long bytes) => NativeMemory.Clear(Slice(0, bytes).Start, (nuint)bytes);
+
     /// <summary>Gives the memory back. Slices of it must not be used any more.</summary>
     public void Dispose()
     {

@@ -47,7 +47,7 @@ public static class RunCommand
         using var checkpoint = Checkpoint.Open(await LocalModel.ResolveAsync(model, cancel));
         var tokenizer = checkpoint.Tokenizer;
         var ids = tokenizer.Encode(prompt, addSpecial: true, parseSpecial: true);
-        await using var engine = LlmEngine.Create(checkpoint, options with { MaxSequences = 1 });
+        await using var engine = LlmEngine.Create(checkpoint, CanaryText.Fill(options with { MaxSequences = 1 }, tokenizer));
         await using var stream = engine.Submit(new GenerationRequest
         {
             Prompt = [.. ids], MaxTokens = maxTokens, Sampling = sampling, LogProbabilities = show != Show.Text,

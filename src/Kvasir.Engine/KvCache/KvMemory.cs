@@ -9,7 +9,7 @@ internal sealed class KvMemory
     /// <param name="layouts">The layers' blocks.</param>
     /// <param name="blocks">Number of blocks.</param>
     /// <param name="memory">At least <paramref name="blocks"/> times the bytes of a block in all layers, zeroed.</param>
-    public KvMemory(IReadOnlyList<KvLayout> layouts, int blocks, NativeBuffer memory)
+    public KvMemory(IReadOnlyList<KvLayout> layouts, int blocks, NativeSlice memory)
     {
         var offset = 0L;
         Layers = [.. layouts.Select(layout =>

@@ -32,6 +32,17 @@ internal sealed class Decoder : IDisposable
         _project = Project;
     }
 
+    private Decoder(Decoder other, KvPool[] pools)
+    {
+        (_spec, _weights, _team, _buffers, _ropes) = (other._spec, other._weights, other._team, other._buffers, other._ropes);
+        _layers = [.. pools.Select((pool, i) => new DecoderLayer(_spec, _spec.Layers[i], _weights.Layers[i], pool, _buffers, _ropes))];
+        _forward = Forward;
+        _project = Project;
+    }
+
+    /// <summary>The same over other keys and values; buffers stay this one's, so that only one of the two may run at a time.</summary>
+    public Decoder Over(KvPool[] pools) => new(this, pools);
+
     /// <summary>Computes a step up to the final norm of the rows whose logits are wanted.</summary>
     public void Run(Step step)
     {

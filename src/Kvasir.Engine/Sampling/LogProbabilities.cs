@@ -22,6 +22,16 @@ internal static class LogProbabilities
         return top + Math.Log(sum);
     }
 
+    /// <summary>Kullback-Leibler divergence Σ p ln(p / q) of the distributions of two sets of logits; NaN where either has none.</summary>
+    public static double Divergence(ReadOnlySpan<float> p, ReadOnlySpan<float> q)
+    {
+        var (sumP, sumQ) = (LogSum(p), LogSum(q));
+        double sum = 0;
+        for (var i = 0; i < p.Length; i++)
+            if (Math.Exp(p[i] - sumP) is var probability and not 0) sum += probability * ((p[i] - sumP) - (q[i] - sumQ));
+        return sum;
+    }
+
     /// <summary>The <paramref name="count"/> most likely tokens, best first, ties by lower id.</summary>
     public static ImmutableArray<TokenLogProbability> Top(ReadOnlySpan<float> logits, double logSum, int count)
     {

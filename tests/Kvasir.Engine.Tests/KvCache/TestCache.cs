@@ -33,7 +33,7 @@ internal sealed class TestCache : IDisposable
         Pool = new BlockPool(blocks, EvictionPolicies.Create(kind, blocks));
         _memory = new NativeBuffer(blocks * BlockBytes);
         _below = new NativeBuffer((host + DiskTier.Buffers) * BlockBytes);
-        _blocks = new KvMemory([Layout], blocks, _memory);
+        _blocks = new KvMemory([Layout], blocks, _memory.All);
         _block = new byte[BlockBytes];
         var hostTier = host == 0 ? null : new HostTier(_blocks, _below.Slice(0, host * BlockBytes));
         var diskTier = pages is null ? null : new DiskTier(_blocks, pages, diskBlocks, _below.Slice(host * BlockBytes, DiskTier.Buffers * BlockBytes), Warnings.Add, () => { });
