@@ -5,7 +5,7 @@ namespace Kvasir.Kernels;
 /// <summary>
 /// Some tokens' query heads that share one KV head, over all their keys. Rows are (token, head within the group).
 /// Keys are the weights of one matrix product (16 keys = 16 lanes), values of another (16 values = 16 lanes). Where keys
-/// are quantized, queries are too, to signed bytes per 32 values, each row by itself.
+/// are quantized, queries are rotated as these are and quantized too, to signed bytes per 32 values, each row by itself.
 /// </summary>
 internal readonly unsafe ref struct AttentionTile(
     AttentionShape shape, KvPool pool, int kvHead, int sharing, ReadOnlySpan<int> blocks, int firstRow, int tokens, int position)
@@ -46,6 +46,7 @@ internal readonly unsafe ref struct AttentionTile(
             for (var i = 0; i < size; i++) to[i] = from[i] * shape.Scale;
             if (scratch.RecordStride > 0)
             {
+                Hadamard.Rotate(to, size, Hadamard.Mixed(size));
                 new Span<float>(to + size, scratch.PaddedSize - size).Clear();
                 Activations.Quantize(to, scratch.Records + row * scratch.RecordStride, scratch.PaddedSize);
             }
@@ -166,5 +167,6 @@ internal readonly unsafe ref struct AttentionTile(
         var from = scratch.Sums + row * scratch.SumStride;
         var inverse = factor / total;
         for (var i = 0; i < size; i++) to[i] = from[i] * inverse;
+        if (KvLayout.IsQuantized(pool.Layout.Format.Values)) Hadamard.Rotate(to, size, Hadamard.Mixed(size));
     }
 }

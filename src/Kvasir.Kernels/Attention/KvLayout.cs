@@ -6,7 +6,7 @@ namespace Kvasir.Kernels;
 /// </summary>
 /// <remarks>
 /// Floats: keys [key size][16 tokens], values [value size / 16][16 tokens][16 values], value size rounded up to 16.
-/// Q8_0 and Q4_0, sizes rounded up to 32: F16 scales [size / 32][16 tokens], rounded up to 64 bytes, then codes. Those of
+/// Q8_0 and Q4_0, of rotated heads (<see cref="Hadamard"/>), sizes rounded up to 32: F16 scales [size / 32][16 tokens], rounded up to 64 bytes, then codes. Those of
 /// keys lie as in packed weights whose rows are the tokens (<see cref="PackedForm"/>), those of values [size / 32][16
 /// tokens][32 values], in four bits value i low and value i + 16 high in byte i.
 /// </remarks>

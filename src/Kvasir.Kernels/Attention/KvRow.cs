@@ -57,14 +57,22 @@ internal static unsafe class KvRow
 
     private static void Quantize(KvFormat format, byte* head, int place, float* from, int size, bool isKey)
     {
-        var unit = stackalloc float[Unit];
+        var rotated = stackalloc float[Hadamard.MostMixed];
         var codes = stackalloc byte[Unit];
         var to = head + KvLayout.ScaleBytes(size);
+        var mixed = Hadamard.Mixed(size);
+        var part = Math.Max(mixed, Unit);
         for (var first = 0; first < size; first += Unit, to += UnitBytes(format))
         {
-            var count = Math.Min(Unit, size - first);
-            new Span<float>(unit, Unit).Clear();
-            new ReadOnlySpan<float>(from + first, count).CopyTo(new Span<float>(unit, Unit));
+            if (first % part == 0)
+            {
+                var count = Math.Min(part, size - first);
+                new Span<float>(rotated, part).Clear();
+                new ReadOnlySpan<float>(from + first, count).CopyTo(new Span<float>(rotated, part));
+                Hadamard.Rotate(rotated, count, mixed);
+            }
+
+            var unit = rotated + first % part;
             ((Half*)head)[first / Unit * 16 + place] = format == KvFormat.Q8_0 ? Bytes(unit, codes) : Nibbles(unit, codes);
             if (isKey) PlaceKey(format, codes, to + 4 * place);
             else PlaceValue(format, codes, to, place);

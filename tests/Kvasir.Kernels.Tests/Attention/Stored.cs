@@ -10,11 +10,22 @@ internal static class Stored
     public static float[] Heads(KvFormat format, float[] values, int size) => [.. values.Chunk(size).SelectMany(head => Head(format, head))];
 
     /// <summary>Queries that quantized keys are multiplied with: signed bytes per 32 values.</summary>
-    public static float[] Queries(float[] values, int size) => [.. values.Chunk(size).SelectMany(head => head.Chunk(32).SelectMany(unit =>
+    public static float[] Queries(float[] values, int size) => [.. Rotated(values, head => head.Chunk(32).SelectMany(unit =>
     {
         var largest = unit.Max(MathF.Abs);
         return unit.Select(value => MathF.Round(value * (127f / largest)) * (largest / 127f));
-    }))];
+    }), size)];
+
+    /// <summary>Rotates each head, rounds it, and rotates it back.</summary>
+    private static float[] Rotated(float[] values, Func<float[], IEnumerable<float>> round, int size) =>
+        [.. values.Chunk(size).SelectMany(head => Rotate([.. round(Rotate(head))]))];
+
+    private static unsafe float[] Rotate(float[] head)
+    {
+        float[] rotated = [.. head];
+        fixed (float* at = rotated) Hadamard.Rotate(at, head.Length, Hadamard.Mixed(head.Length));
+        return rotated;
+    }
 
     private static IEnumerable<float> Head(KvFormat format, float[] head) => format switch
     {
@@ -22,8 +33,8 @@ internal static class Stored
         KvFormat.F16 => head.Select(value => (float)(Half)value),
         KvFormat.BF16 => head.Select(BF16),
         KvFormat.FP8 => head.Select(FP8),
-        KvFormat.Q8_0 => head.Chunk(32).SelectMany(Q8_0),
-        _ => head.Chunk(32).SelectMany(Q4_0),
+        KvFormat.Q8_0 => Rotated(head, rotated => rotated.Chunk(32).SelectMany(Q8_0), head.Length),
+        _ => Rotated(head, rotated => rotated.Chunk(32).SelectMany(Q4_0), head.Length),
     };
 
     private static float BF16(float value)
