@@ -16,7 +16,7 @@ public static class BenchCommand
     /// <summary>Describes the command.</summary>
     public static Command Create() => new("bench", "Measure an engine on this machine, or a server under load.")
     {
-        CreateEngine(), BenchServeCommand.Create(), BenchEvictionCommand.Create(), BenchGatewayCommand.Create(),
+        CreateEngine(), BenchServeCommand.Create(), BenchEvictionCommand.Create(), BenchSoakCommand.Create(), BenchGatewayCommand.Create(),
     };
 
     private static KvasirCommand CreateEngine()

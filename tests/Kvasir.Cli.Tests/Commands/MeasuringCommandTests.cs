@@ -53,6 +53,30 @@ public sealed class MeasuringCommandTests(CommandLine line)
     }
 
     [Fact]
+    public void A_soak_tells_what_clients_met_and_what_was_left()
+    {
+        var outcome = CommandLine.Run("bench", "soak", line.Gguf, "--seconds", "5", "--clients", "8", "--context", "256", "--memory", "512MiB", "--kv-host", "8MiB", "--json");
+        using var json = JsonDocument.Parse(outcome.Output);
+        var root = json.RootElement;
+        Assert.Equal(0, root.GetProperty("failed").GetInt32());
+        // Memory of a runtime that began seconds ago still grows, and with that the exit code says "no".
+        Assert.Equal(root.GetProperty("resident_growth").GetDouble() > 0.02 ? 1 : 0, outcome.Code);
+        foreach (var name in (string[])["ledger_returned", "idle", "same_text"]) Assert.True(root.GetProperty(name).GetBoolean(), name);
+        foreach (var name in (string[])["answered", "left", "hostile", "resident_settled_bytes"]) Assert.True(root.GetProperty(name).GetDouble() > 0, name);
+    }
+
+    [Theory]
+    [InlineData("--seconds", "1")]
+    [InlineData("--clients", "0")]
+    [InlineData("--context", "16")]
+    public void A_soak_of_nothing_is_refused(string option, string value)
+    {
+        var outcome = CommandLine.Run("bench", "soak", line.Gguf, option, value);
+        Assert.NotEqual(0, outcome.Code);
+        Assert.Contains($"{option} {value}", outcome.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_benchmarks_table_names_every_batch()
     {
         var outcome = CommandLine.Run("bench", "engine", line.Gguf, "--prompt", "16", "--generate", "4", "--batch", "2", "--repeats", "1", "--threads", "1");
