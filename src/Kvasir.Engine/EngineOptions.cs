@@ -30,6 +30,8 @@ public sealed record EngineOptions
     public KvDiskOptions? KvDisk { get; init; }
     /// <summary>Redis server that shares blocks between machines; needs host memory, where fetched blocks go. Null for none.</summary>
     public KvRemoteOptions? KvRemote { get; init; }
+    /// <summary>Share of the device's blocks that pins may hold in all, 0 to 1.</summary>
+    public double KvPinShare { get; init; } = 0.5;
     /// <summary>Told what an operator should know and no request can: a tier that ended, what keys and values in few bits cost.</summary>
     public Action<string> Warn { get; init; } = static _ => { };
     /// <summary>Told after a step which blocks came and went, on the engine's thread; null for nobody.</summary>
@@ -59,6 +61,7 @@ public sealed record EngineOptions
         : !PrefixCache && (KvHostBytes > 0 || KvDisk is not null || KvRemote is not null) ? "KV tiers keep what the prefix cache shares; they need it on."
         : KvRemote is not null && KvHostBytes == 0 ? "Blocks from a remote KV tier come through main memory; give it some with --kv-host."
         : KvRemote is { } remote && (remote.Address.Scheme is not ("redis" or "rediss") || remote.Address.Host.Length == 0) ? $"The remote KV tier is '{remote.Address}', but must be redis://host:port, or rediss:// for TLS."
+        : !(KvPinShare is >= 0 and <= 1) ? $"The share of the KV cache that pins may hold is {KvPinShare}, but must be between 0 and 1."
         : MaxSequences is < 1 or > 4096 ? $"The number of sequences is {MaxSequences}, but must be between 1 and 4096."
         : MaxQueue < 0 ? $"The queue is {MaxQueue} requests, but cannot be negative."
         : ChunkTokens is < 16 or > 16384 ? $"The chunk is {ChunkTokens} tokens, but must be between 16 and 16384."

@@ -16,6 +16,10 @@ public sealed record EngineSnapshot
     public required int KvBlocksUsed { get; init; }
     /// <summary>KV blocks that nobody holds and whose contents are kept for later requests.</summary>
     public required int KvBlocksIdle { get; init; }
+    /// <summary>KV blocks that pins hold.</summary>
+    public required int KvBlocksPinned { get; init; }
+    /// <summary>Pins that had to yield to requests since the start.</summary>
+    public required long BrokenPins { get; init; }
     /// <summary>Blocks whose contents gave way to others since the start.</summary>
     public required long KvEvictions { get; init; }
     /// <summary>Prompt tokens of admitted requests since the start.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Kvasir.Engine.KvCache;
 using Kvasir.Engine.Sampling;
 
 namespace Kvasir.Engine;
@@ -20,6 +21,8 @@ public sealed record GenerationRequest
     public string? CacheSalt { get; init; }
     /// <summary>Whether <see cref="GenerationStream.Explanation"/> shall tell what became of the request.</summary>
     public bool Explain { get; init; }
+    /// <summary>How long its keys and values are wanted after it; null for no hint.</summary>
+    public KvRetention? Retention { get; init; }
     /// <summary>Whether each token carries its log-probability.</summary>
     public bool LogProbabilities { get; init; }
     /// <summary>How many most likely alternatives each token carries, 0 to 20.</summary>
@@ -67,6 +70,8 @@ public enum RefusalKind
     ExceedsContext,
     /// <summary>Prompt and one token exceed the whole KV cache.</summary>
     ExceedsKvCache,
+    /// <summary>Pins would take more of the KV cache than they may.</summary>
+    ExceedsPinShare,
     /// <summary>The queue is full: try again later.</summary>
     QueueFull,
     /// <summary>The engine is draining or closed.</summary>

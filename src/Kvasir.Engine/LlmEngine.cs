@@ -14,19 +14,20 @@ namespace Kvasir.Engine;
 /// Runs a model inside a memory budget: tokens in, tokens out. Requests join and leave between steps; each gets the text
 /// it would have got alone.
 /// </summary>
-public sealed class LlmEngine : IAsyncDisposable
+public sealed partial class LlmEngine : IAsyncDisposable
 {
     private readonly EngineOptions _options;
     private readonly TimeProvider _time;
     private readonly StepLoop _loop;
     private readonly ImmutableArray<IDisposable> _owned;
     private readonly BlockPool _pool;
+    private readonly PrefixCache _cache;
     private readonly Random _seeds;
     private int _disposed;
 
-    private LlmEngine(ModelSpec spec, EngineOptions options, EngineMemoryPlan plan, MemoryLedger ledger, StepLoop loop, BlockPool pool, TimeProvider time, ImmutableArray<IDisposable> owned)
+    private LlmEngine(ModelSpec spec, EngineOptions options, EngineMemoryPlan plan, MemoryLedger ledger, StepLoop loop, PrefixCache cache, BlockPool pool, TimeProvider time, ImmutableArray<IDisposable> owned)
     {
-        (Spec, _options, Plan, Ledger, _loop, _pool, _time, _owned) = (spec, options, plan, ledger, loop, pool, time, owned);
+        (Spec, _options, Plan, Ledger, _loop, _cache, _pool, _time, _owned) = (spec, options, plan, ledger, loop, cache, pool, time, owned);
         // Requests without a seed get one of their own; what they generate can be repeated with it.
         _seeds = new Random(unchecked((int)time.GetTimestamp()));
     }
@@ -92,12 +93,13 @@ public sealed class LlmEngine : IAsyncDisposable
             StepLoop? loop = null;
             var events = options.KvEvents is { } publish && options.PrefixCache ? new KvEventLog(publish, time) : null;
             var tiers = KvTierFiles.Open(checkpoint, plan, options, memory, owned.Push, () => loop?.Wake(), events);
-            var blocks = new BlockPool(plan.KvBlocks, EvictionPolicies.Create(options.Eviction, plan.KvBlocks));
-            var cache = new PrefixCache(blocks, memory.Copy, tiers, events, time);
+            var retention = new RetentionEviction(EvictionPolicies.Create(options.Eviction, plan.KvBlocks), plan.KvBlocks, time);
+            var blocks = new BlockPool(plan.KvBlocks, retention);
+            var cache = new PrefixCache(blocks, memory.Copy, tiers, events, time, retention);
             LlmEngine? engine = null;
             cache.Evicted = eviction => engine?.BlockEvicted?.Invoke(eviction);
             loop = new StepLoop(decoder, new Scheduler(cache, options), new Sampler(spec.VocabularySize), cache, blocks, tiers, events, plan, time);
-            return engine = new LlmEngine(spec, options, plan, ledger, loop, blocks, time, [.. owned]) { KvCanary = canary };
+            return engine = new LlmEngine(spec, options, plan, ledger, loop, cache, blocks, time, [.. owned]) { KvCanary = canary };
         }
         catch
         {
@@ -116,7 +118,7 @@ public sealed class LlmEngine : IAsyncDisposable
         if (request.Sampling.Seed is { } fixedSeed) seed = fixedSeed;
         else lock (_seeds) seed = (ulong)_seeds.NextInt64();
         var limit = (int)Math.Min(ContextTokens, (long)request.Prompt.Length + request.MaxTokens);
-        var sequence = new Sequence(request, stream, new BlockTable(_pool, TenantName.Root(request.CacheSalt)), seed, Math.Max(limit, request.Prompt.Length), _time.GetTimestamp());
+        var sequence = new Sequence(request, stream, new BlockTable(_pool, TenantName.Root(request.CacheSalt)) { Retention = request.Retention }, seed, Math.Max(limit, request.Prompt.Length), _time.GetTimestamp());
         stream.PromptLogProbabilities = sequence.PromptScores;
         _loop.Submit(sequence, _options.MaxSequences, _options.MaxQueue);
         return stream;
@@ -157,6 +159,8 @@ public sealed class LlmEngine : IAsyncDisposable
                 throw new RequestException(RefusalKind.Invalid, $"Token {token} is not in the vocabulary of {Spec.VocabularySize}.");
         if (request.MaxTokens < 0) throw new RequestException(RefusalKind.Invalid, $"max_tokens is {request.MaxTokens}, but must be 0 or more.");
         if (request.TopLogProbabilities is < 0 or > 20) throw new RequestException(RefusalKind.Invalid, $"top_logprobs is {request.TopLogProbabilities}, but must be between 0 and 20.");
+        if (request.Retention is { } hint && (hint.Priority is < 0 or > KvRetention.HighestPriority || hint.Time <= TimeSpan.Zero || hint.Time > KvRetention.MostTime))
+            throw new RequestException(RefusalKind.Invalid, $"kv_retention is priority {hint.Priority} for {hint.Time.TotalSeconds} s, but must be between 0 and {KvRetention.HighestPriority}, for up to {KvRetention.MostTime.TotalSeconds} s.");
         if (request.Sampling.Problem() is { } problem) throw new RequestException(RefusalKind.Invalid, problem);
         var least = prompt.Length + (request.MaxTokens > 0 ? 1 : 0);
         if (least <= ContextTokens) return;

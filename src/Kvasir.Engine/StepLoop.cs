@@ -31,6 +31,7 @@ internal sealed class StepLoop : IDisposable
     private readonly KvEventLog? _events;
     private readonly StepQuestions _questions = new();
     private readonly MemoryAccount _memory;
+    private readonly PrefixCache _cache;
     private readonly Step _step;
     private readonly TimeProvider _time;
     private readonly List<Sequence> _finished = [];
@@ -39,12 +40,13 @@ internal sealed class StepLoop : IDisposable
     private bool _stopping;
     private bool _isWaiting;
     private long _promptTokens, _generatedTokens, _steps, _stepTicks;
-    private int _waitingNow, _runningNow, _blocksUsedNow, _blocksIdleNow;
-    private long _preemptionsNow, _evictionsNow, _prefixQueriesNow, _prefixHitsNow;
+    private int _waitingNow, _runningNow, _blocksUsedNow, _blocksIdleNow, _blocksPinnedNow;
+    private long _preemptionsNow, _evictionsNow, _prefixQueriesNow, _prefixHitsNow, _brokenPinsNow;
 
     public StepLoop(Decoder decoder, Scheduler scheduler, Sampler sampler, PrefixCache cache, BlockPool pool, KvTiers? tiers, KvEventLog? events, EngineMemoryPlan plan, TimeProvider time)
     {
         (_decoder, _scheduler, _sampler, _pool, _tiers, _events, _time) = (decoder, scheduler, sampler, pool, tiers, events, time);
+        _cache = cache;
         _memory = new MemoryAccount(scheduler, cache, pool, tiers, plan, time);
         _step = new Step(plan.StepTokens);
         _thread = new Thread(Work) { IsBackground = true, Name = "kvasir-engine" };
@@ -93,6 +95,9 @@ internal sealed class StepLoop : IDisposable
     /// <summary>Where the memory is. Ask for it with <see cref="AskAsync"/>.</summary>
     public MemoryReport Memory(MemoryLedger ledger) => _memory.Report(Snapshot(ledger));
 
+    /// <summary>Deletes what is kept. Ask for it with <see cref="AskAsync"/>.</summary>
+    public KvDeletion Delete(KvSelection selection) => _cache.Delete(selection, _scheduler.All.Select(sequence => sequence.Table));
+
     /// <summary>Makes the engine's thread look around; for any thread.</summary>
     public void Wake() => _wake.Set();
 
@@ -132,6 +137,8 @@ internal sealed class StepLoop : IDisposable
             KvBlocks = _pool.Capacity,
             KvBlocksUsed = Volatile.Read(ref _blocksUsedNow),
             KvBlocksIdle = Volatile.Read(ref _blocksIdleNow),
+            KvBlocksPinned = Volatile.Read(ref _blocksPinnedNow),
+            BrokenPins = Volatile.Read(ref _brokenPinsNow),
             KvEvictions = Volatile.Read(ref _evictionsNow),
             PrefixQueryTokens = Volatile.Read(ref _prefixQueriesNow),
             PrefixHitTokens = Volatile.Read(ref _prefixHitsNow),
@@ -171,6 +178,7 @@ internal sealed class StepLoop : IDisposable
     internal bool Turn()
     {
         if (!TakeIn()) return false;
+        _cache.EndPins(_time.GetTimestamp());
         _questions.Answer();
         if (_scheduler.HasWork) RunStep();
         _scheduler.Save();
@@ -202,6 +210,8 @@ internal sealed class StepLoop : IDisposable
         Volatile.Write(ref _runningNow, _scheduler.Running.Length);
         Volatile.Write(ref _blocksUsedNow, _pool.Capacity - _pool.Free);
         Volatile.Write(ref _blocksIdleNow, _pool.Idle);
+        Volatile.Write(ref _blocksPinnedNow, _cache.Records.Pinned);
+        Volatile.Write(ref _brokenPinsNow, _cache.BrokenPins);
         Volatile.Write(ref _preemptionsNow, _scheduler.Preemptions);
         Volatile.Write(ref _evictionsNow, _pool.Evictions);
         Volatile.Write(ref _prefixQueriesNow, _scheduler.PrefixQueries);

@@ -12,6 +12,9 @@ internal sealed class BlockLinks
     /// <summary>The list that a block is in, or null.</summary>
     public BlockList? ListOf(int block) => _list[block];
 
+    /// <summary>The block after one in its list, −1 when it is the last.</summary>
+    public int After(int block) => _next[block];
+
     public void Append(BlockList list, int block)
     {
         if (_list[block] is not null) throw new InvalidOperationException($"Block {block} is in a list already.");

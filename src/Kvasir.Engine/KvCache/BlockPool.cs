@@ -101,6 +101,13 @@ public sealed class BlockPool
         _empty[_emptyCount++] = block;
     }
 
+    /// <summary>What a block holds is not worth keeping any more: an idle one is empty now, a held one when its last holder leaves.</summary>
+    public void Forget(int block)
+    {
+        if (_references[block] == 0) Empty(block);
+        else _isNamed[block] = false;
+    }
+
     /// <summary>Throws when the lists and the reference counts disagree. O(blocks): for tests and idle moments.</summary>
     public void CheckIntegrity()
     {

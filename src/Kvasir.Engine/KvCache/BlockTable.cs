@@ -42,6 +42,12 @@ public sealed class BlockTable
     /// <summary>Whether a remote tier was asked already.</summary>
     internal bool HasAsked { get; set; }
 
+    /// <summary>Whether nothing that is in it shall be shared or kept.</summary>
+    internal bool IsDisowned { get; set; }
+
+    /// <summary>How long its blocks are wanted after it; null for no hint.</summary>
+    internal KvRetention? Retention { get; init; }
+
     /// <summary>Names announced as being computed: [from, to) of the sequence's blocks.</summary>
     internal (int From, int To) Announced { get; set; }
 
@@ -71,7 +77,7 @@ public sealed class BlockTable
     public void Clear()
     {
         for (; Count > 0; Count--) _pool.Return(_blocks[Count - 1], Count <= Listed ? _names[Count - 1] : default);
-        (Listed, Loadable) = (0, 0);
+        (Listed, Loadable, IsDisowned) = (0, 0, false);
     }
 
     /// <summary>The name of a block that the sequence's <paramref name="tokens"/> fill.</summary>

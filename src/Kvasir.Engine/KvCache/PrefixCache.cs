@@ -32,14 +32,17 @@ internal sealed partial class PrefixCache
     private readonly bool[] _isReleased;
     private readonly BlockRecords _records;
     private readonly EvictionRecord _left;
+    private readonly RetentionEviction? _retention;
 
     /// <param name="pool">The blocks.</param>
     /// <param name="copy">Copies the contents of a block (first) to another (second), in all layers, before it returns.</param>
     /// <param name="tiers">Where blocks go that find no place here; null for nowhere.</param>
     /// <param name="events">Told of full blocks that come and go; null for nobody.</param>
     /// <param name="time">The clock; the system's when null.</param>
-    public PrefixCache(BlockPool pool, Action<int, int> copy, KvTiers? tiers = null, KvEventLog? events = null, TimeProvider? time = null)
+    /// <param name="retention">The pool's policy, where it takes hints.</param>
+    public PrefixCache(BlockPool pool, Action<int, int> copy, KvTiers? tiers = null, KvEventLog? events = null, TimeProvider? time = null, RetentionEviction? retention = null)
     {
+        _retention = retention;
         (_records, _left) = (new BlockRecords(pool.Capacity, time ?? TimeProvider.System), new EvictionRecord(pool.Capacity, time ?? TimeProvider.System));
         (_pool, _copy, _index, _tiers, _events) = (pool, copy, new BlockIndex(pool.Capacity), tiers, events);
         _isReleased = new bool[tiers is null ? 0 : pool.Capacity];
@@ -47,7 +50,7 @@ internal sealed partial class PrefixCache
     }
 
     /// <summary>Bytes per block that pool, index and eviction policy take beside the keys and values.</summary>
-    public static long BytesPerBlock(EvictionKind eviction) => BlockPool.BytesPerBlock + BlockIndex.BytesPerBlock + BlockRecords.BytesPerBlock + EvictionRecord.BytesPerBlock + EvictionPolicies.BytesPerBlock(eviction);
+    public static long BytesPerBlock(EvictionKind eviction) => BlockPool.BytesPerBlock + BlockIndex.BytesPerBlock + BlockRecords.BytesPerBlock + EvictionRecord.BytesPerBlock + EvictionPolicies.BytesPerBlock(eviction) + RetentionEviction.BytesPerBlock;
 
     /// <summary>Gives a sequence without blocks those for its tokens and <paramref name="reserve"/> more, shared where they exist.</summary>
     /// <param name="table">The sequence's table, empty.</param>
@@ -126,6 +129,7 @@ internal sealed partial class PrefixCache
     /// <param name="computed">Its tokens as far as keys and values are there.</param>
     public void List(BlockTable table, ReadOnlySpan<int> computed)
     {
+        if (table.IsDisowned) return;
         for (; (table.Listed + 1) * BlockTokens <= computed.Length; table.Listed++)
         {
             var i = table.Listed;
@@ -156,12 +160,13 @@ internal sealed partial class PrefixCache
     /// <param name="computed">Its tokens as far as keys and values are there.</param>
     public void Release(BlockTable table, ReadOnlySpan<int> computed)
     {
-        if (table.Count > 0)
+        if (table.Count > 0 && !table.IsDisowned)
         {
             List(table, computed);
             var (full, rest) = (computed.Length / BlockTokens, computed.Length % BlockTokens);
             if (rest > 0) KeepEnd(table, full, computed[^rest..]);
             _records.Use(table.Blocks);
+            for (var i = 0; i < table.Listed; i++) _retention?.Retain(table.Blocks[i], table.Retention);
         }
         for (var i = table.Announced.From; i < table.Announced.To; i++) Withdraw(table, table.Parent(i + 1));
         table.Announced = default;
@@ -294,6 +299,7 @@ internal sealed partial class PrefixCache
         if (!_index.TryAdd(table.Blocks[index], default, table.Parent(index), tokens)) return;
         _pool.Keep(table.Blocks[index]);
         _records.List(table.Blocks[index], table.Root);
+        _retention?.Retain(table.Blocks[index], table.Retention);
     }
 
     /// <summary>A block that is not full is of no use once another holds its tokens and more.</summary>

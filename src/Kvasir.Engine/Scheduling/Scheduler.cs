@@ -123,7 +123,11 @@ internal sealed class Scheduler
         while (!sequence.Table.TryGrow(sequence.Length))
         {
             var youngest = _running[^1];
-            if (youngest == sequence && _running.Count == 1) return false;
+            if (youngest == sequence && _running.Count == 1)
+            {
+                if (!_cache.BreakPin()) return false;
+                continue;
+            }
             Preempt(youngest);
             if (youngest == sequence) return true;
         }
@@ -151,7 +155,10 @@ internal sealed class Scheduler
             var reserve = Math.Min(sequence.Length + 1, sequence.LengthLimit) - sequence.Length;
             // Scores of a prompt's tokens need every one of them computed.
             var reuse = _reuses && !sequence.Request.PromptLogProbabilities;
-            var placement = _cache.Place(sequence.Table, sequence.Tokens, reserve, reuse, out var cached);
+            Placement placement;
+            int cached;
+            do placement = _cache.Place(sequence.Table, sequence.Tokens, reserve, reuse, out cached);
+            while (placement == Placement.NoRoom && _running.Count == 0 && _cache.BreakPin());
             if (placement == Placement.NoRoom) return null;
             sequence.Account.Awaited |= placement == Placement.Awaits;
             if (placement == Placement.Awaits) continue;

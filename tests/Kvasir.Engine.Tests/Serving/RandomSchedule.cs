@@ -24,6 +24,9 @@ internal sealed record PlannedRequest(int Arrival, int Start, int Prompt, int To
     /// <summary>Some requests, the same everywhere.</summary>
     public static PlannedRequest[] Of(uint number, int count) => Gen.Array[count].Generate(new PCG(number, 1), null, out _);
 
+    /// <summary>Whether somebody pins or deletes what it is about.</summary>
+    public bool Disturbs => Leaves % 4 == 0;
+
     public bool Stays => Leaves > 50;
 
     /// <summary>Texts agree for 0, 21, 42 … tokens, and then part.</summary>
@@ -44,6 +47,8 @@ internal sealed record PlannedRequest(int Arrival, int Start, int Prompt, int To
         PromptLogProbabilities = Kind == 7,
         LogProbabilities = true,
         Explain = true,
+        // Half of the requests want to stay longer than others, or shorter.
+        Retention = Seed % 2 == 0 ? null : new KvRetention(Kind * 14, TimeSpan.FromMinutes(1 + Leaves)),
     };
 }
 

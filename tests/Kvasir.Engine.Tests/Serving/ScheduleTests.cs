@@ -64,18 +64,39 @@ public sealed class ScheduleTests
                 if (planned.Arrival == step) replies[i] = Submit(engine, planned);
                 if (!planned.Stays && planned.Arrival + planned.Leaves == step) replies[i]?.Leave();
             }
+            if (step % 3 == 1) Disturb(engine.Engine, schedule.Requests[step % replies.Length], step);
             engine.Step();
             engine.Engine.Blocks.CheckIntegrity();
         }
         for (var i = 0; i < replies.Length; i++)
             if (replies[i] is { } reply) Check(schedule, i, reply);
+        engine.Engine.DeleteAllAsync();
+        engine.Step();
+        engine.Engine.Blocks.CheckIntegrity();
         var state = engine.State;
+        Assert.Equal((0, 0), (state.KvBlocksPinned, state.KvBlocksIdle));
         Assert.Equal((0, 0, 0, engine.Engine.Blocks.Capacity), (state.Running, state.Waiting, state.KvBlocksUsed, engine.Engine.Blocks.Free));
         Assert.Equal(ledger, engine.Engine.Ledger.Lines());
         engine.DisposeAsync().AsTask().GetAwaiter().GetResult();
         Assert.Equal(0, engine.Engine.Ledger.UsedBytes);
         return (state, replies.Count(reply => reply is { Stream.FinishReason: FinishReason.Cancelled }));
     }
+
+    /// <summary>Pins, unpins and deletes what the requests are about, drawn from the schedule itself. Nobody waits for what comes of it.</summary>
+    private static void Disturb(LlmEngine engine, PlannedRequest about, int step)
+    {
+        if (!about.Disturbs) return;
+        var request = about.Request;
+        if (step % 2 == 0 && request.Prompt.Length >= 16) Ignore(engine.TryPinAsync(request.Prompt[..Math.Min(32, request.Prompt.Length)], request.CacheSalt));
+        else if (engine.Snapshot().KvBlocksPinned > 0 && step % 7 == 0) Ignore(engine.UnpinAllAsync());
+        else if (about.Kind == 0) Ignore(engine.DeleteAllAsync());
+        else if (about.Kind == 6) Ignore(engine.DeleteSaltAsync("another tenant"));
+        else if (about.Kind == 1) Ignore(engine.CachedAsync());
+        else if (step % 5 == 0) Ignore(engine.DeleteTenantAsync("default"));
+    }
+
+    // A refusal is as good an answer as any here.
+    private static void Ignore(Task task) => task.ContinueWith(static done => _ = done.Exception, TaskScheduler.Default);
 
     private static void Check(RequestExplanation told, RequestUsage usage)
     {

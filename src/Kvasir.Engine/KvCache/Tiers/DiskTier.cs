@@ -110,11 +110,20 @@ internal sealed class DiskTier : IDisposable
         return false;
     }
 
-    /// <summary>Forgets everything, in the files too, after what is being written.</summary>
-    public void Clear()
+    /// <summary>Waits until everything that was taken has been written, and books it.</summary>
+    public void Settle()
     {
         SpinWait.SpinUntil(() => _done.Count == _writing.Count);
         Collect();
+    }
+
+    /// <summary>Deletes blocks by name, or all without names, in the files too. Nothing may be on its way.</summary>
+    public int Delete(IReadOnlySet<UInt128>? names) => Slots.Delete(names, Forget);
+
+    /// <summary>Forgets everything, in the files too, after what is being written.</summary>
+    public void Clear()
+    {
+        Settle();
         for (var slot = 0; slot < Slots.Capacity; slot++) TryClearPage(slot);
         Slots.Clear();
     }

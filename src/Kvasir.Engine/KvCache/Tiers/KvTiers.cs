@@ -131,6 +131,19 @@ internal sealed class KvTiers : IDisposable
         _disk?.Slots.AddEntries(KvTier.Disk, entries);
     }
 
+    /// <summary>Waits until what is on its way to the disk is there.</summary>
+    public void Settle() => _disk?.Settle();
+
+    /// <summary>Deletes blocks, or everything when there are no names. A server that others share too forgets nothing but all.</summary>
+    /// <returns>Blocks deleted in host memory and on disk.</returns>
+    public (int Host, int Disk) Delete(IReadOnlySet<UInt128>? names)
+    {
+        var deleted = (_host?.Slots.Delete(names, _host.Slots.Drop) ?? 0, _disk?.Delete(names) ?? 0);
+        if (names is null) _remote?.Clear();
+        Publish();
+        return deleted;
+    }
+
     /// <summary>Forgets everything.</summary>
     public void Clear()
     {

@@ -61,6 +61,22 @@ internal sealed class TierSlots
         _pool.Empty(slot);
     }
 
+    /// <summary>Deletes blocks by name, or all without names.</summary>
+    /// <param name="names">Their names; null for all.</param>
+    /// <param name="drop">Empties a place.</param>
+    /// <returns>How many there were.</returns>
+    public int Delete(IReadOnlySet<UInt128>? names, Action<int> drop)
+    {
+        var deleted = 0;
+        for (var slot = 0; slot < Capacity; slot++)
+        {
+            if (_index.CountOf(slot) == 0 || names?.Contains(_index.NameOf(slot)) == false) continue;
+            drop(slot);
+            deleted++;
+        }
+        return deleted;
+    }
+
     /// <summary>Forgets everything but the places taken.</summary>
     public void Clear()
     {
