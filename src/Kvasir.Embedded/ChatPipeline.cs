@@ -5,6 +5,7 @@ using Kvasir.Checkpoints;
 using Kvasir.Checkpoints.ChatTemplates;
 using Kvasir.Checkpoints.Tokenizers;
 using Kvasir.Engine;
+using Kvasir.Engine.KvCache;
 using Kvasir.Engine.Sampling;
 using Kvasir.Protocol.OpenAi;
 
@@ -79,6 +80,8 @@ public sealed class ChatPipeline
         IncludeStop = fields.IncludeStop,
         CacheSalt = fields.CacheSalt,
         Explain = fields.Explain,
+        Retention = fields.Retention is { } hint
+            ? new KvRetention(hint.Priority ?? KvRetention.NormalPriority, hint.TtlSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : KvRetention.DefaultTime) : null,
         IgnoreEndOfText = fields.IgnoreEos,
         KeepSpecial = !fields.SkipSpecialTokens,
         Sampling = new SamplingOptions
@@ -148,6 +151,7 @@ public sealed class ChatPipeline
         RefusalKind.Invalid => new RequestFailure(FailureKind.InvalidValue, error.Message),
         RefusalKind.ExceedsContext => new RequestFailure(FailureKind.ContextExceeded, error.Message, "messages"),
         RefusalKind.ExceedsKvCache => new RequestFailure(FailureKind.NeverFits, error.Message, "messages"),
+        RefusalKind.ExceedsPinShare => new RequestFailure(FailureKind.NeverFits, error.Message),
         RefusalKind.QueueFull => new RequestFailure(FailureKind.QueueFull, error.Message),
         RefusalKind.Closing => new RequestFailure(FailureKind.Draining, error.Message),
         _ => new RequestFailure(FailureKind.Internal, "The engine failed to compute a step; the server's log says why."),
@@ -165,6 +169,7 @@ public sealed class ChatPipeline
         PromptLogProbabilities = request.PromptLogProbabilities,
         CacheSalt = request.CacheSalt,
         Explain = request.Explain,
+        Retention = request.Retention,
     };
 
     private RequestFailure? OutsideVocabulary(TextRequest request)

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Kvasir.Engine;
+using Kvasir.Engine.KvCache;
 using Kvasir.Engine.Sampling;
 
 namespace Kvasir;
@@ -33,6 +34,8 @@ public sealed record TextRequest
     public bool PromptLogProbabilities { get; init; }
     /// <summary>Keys and values are shared with requests of the same salt alone.</summary>
     public string? CacheSalt { get; init; }
+    /// <summary>How long its keys and values are wanted after it; null for no hint.</summary>
+    public KvRetention? Retention { get; init; }
     /// <summary>Whether the answer shall explain itself.</summary>
     public bool Explain { get; init; }
     /// <summary>Whether the answer is searched for tool calls.</summary>

@@ -119,6 +119,11 @@ public sealed class KvasirServer : IAsyncDisposable
         app.MapPost(Routes.Tokenize, models.TokenizeAsync);
         app.MapPost(Routes.Detokenize, models.DetokenizeAsync);
         app.MapGet(Routes.Memory, new MemoryEndpoint(state).HandleAsync);
+        var kv = new KvEndpoints(state);
+        app.MapGet(Routes.Kv, kv.ListAsync);
+        app.MapDelete(Routes.Kv, kv.DeleteAsync);
+        app.MapPost(Routes.Pin, kv.PinAsync);
+        app.MapPost(Routes.Unpin, kv.UnpinAsync);
         // Some balancers ask with HEAD.
         string[] probe = [HttpMethods.Get, HttpMethods.Head];
         app.MapMethods(Routes.Health, probe, HealthEndpoints.HealthAsync);

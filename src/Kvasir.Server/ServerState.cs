@@ -29,6 +29,9 @@ public sealed class ServerState : IDisposable
     /// <summary>Reads request bodies.</summary>
     public RequestBody Bodies { get; }
 
+    /// <summary>A list of what is cached copies the books of every tier: one at a time, whoever asks.</summary>
+    internal SemaphoreSlim Listing { get; } = new(1);
+
     /// <summary>Counters and histograms.</summary>
     public ServerMetrics Metrics { get; }
 
@@ -114,6 +117,7 @@ public sealed class ServerState : IDisposable
         // An engine may outlive the servers over it.
         if (engine is not null) engine.Engine.BlockEvicted -= Metrics.CountEviction;
         Bodies.Dispose();
+        Listing.Dispose();
         Metrics.Dispose();
     }
 }

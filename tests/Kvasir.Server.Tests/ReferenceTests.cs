@@ -20,7 +20,7 @@ public sealed partial class ReferenceTests(Models models)
             var path = example.Groups["path"].Value;
             using var response = example.Groups["body"].Success
                 ? await server.PostAsync(path, example.Groups["body"].Value)
-                : await server.Http.GetAsync(path);
+                : example.Groups["method"].Value == "DELETE" ? await server.Http.DeleteAsync(path) : await server.Http.GetAsync(path);
             Assert.True(response.IsSuccessStatusCode, $"{example.Value}: {await response.Content.ReadAsStringAsync()}");
         }
     }
@@ -47,7 +47,7 @@ public sealed partial class ReferenceTests(Models models)
         await using var server = await TestServer.StartAsync(models.Scripted);
         var listing = await (await server.Http.GetAsync("/nothing")).Content.ReadAsStringAsync();
         var routes = RoutePattern().Matches(listing[listing.IndexOf("Available", StringComparison.Ordinal)..]);
-        Assert.Equal(11, routes.Count);
+        Assert.Equal(15, routes.Count);
         Assert.All(routes, route => Assert.Contains($"`{route.Value}`", Reference, StringComparison.Ordinal));
     }
 
@@ -58,12 +58,12 @@ public sealed partial class ReferenceTests(Models models)
         return folder.FullName;
     }
 
-    [GeneratedRegex(@"^curl (-N )?\$KVASIR(?<path>\S+)( -H '[^']*')?( -d '(?<body>[^']*)')?$", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^curl (-N )?(-X (?<method>\w+) )?'?\$KVASIR(?<path>[^\s']+)'?( -H '[^']*')?( -d '(?<body>[^']*)')?$", RegexOptions.Multiline)]
     private static partial Regex ExamplePattern();
 
     [GeneratedRegex(@"^# TYPE (?<name>kvasir_\S+) (?<type>\w+)$", RegexOptions.Multiline)]
     private static partial Regex TypePattern();
 
-    [GeneratedRegex("(GET|POST) /[a-z0-9/{}]*")]
+    [GeneratedRegex("(GET|POST|DELETE) /[a-z0-9/{}]*")]
     private static partial Regex RoutePattern();
 }

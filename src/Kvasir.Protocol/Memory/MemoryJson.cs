@@ -7,6 +7,10 @@ namespace Kvasir.Protocol.Memory;
 /// <summary>Writes and reads answers about memory: snake_case, as OpenAI's are.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(MemoryAnswer))]
+[JsonSerializable(typeof(KvList))]
+[JsonSerializable(typeof(KvPinned))]
+[JsonSerializable(typeof(KvUnpinned))]
+[JsonSerializable(typeof(KvDeleted))]
 public sealed partial class MemoryJson : JsonSerializerContext
 {
     /// <summary>The instance to use.</summary>

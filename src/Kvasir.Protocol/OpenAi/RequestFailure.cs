@@ -49,6 +49,8 @@ public enum FailureKind
     Unauthorized,
     /// <summary>A model that is not served here.</summary>
     ModelNotFound,
+    /// <summary>A pin, prefix or tenant that is not in the KV cache.</summary>
+    KvNotFound,
     /// <summary>A route that does not exist.</summary>
     RouteNotFound,
     /// <summary>A route that exists, with another method.</summary>
@@ -110,6 +112,7 @@ public sealed record RequestFailure(FailureKind Kind, string Message, string? Pa
         FailureKind.NeverFits => (FailureStage.Admission, FailureParty.Client, 400, Invalid, "memory_exceeded"),
         FailureKind.Unauthorized => (FailureStage.Transport, FailureParty.Client, 401, Invalid, "invalid_api_key"),
         FailureKind.ModelNotFound => (FailureStage.Parsing, FailureParty.Client, 404, Invalid, "model_not_found"),
+        FailureKind.KvNotFound => (FailureStage.Admission, FailureParty.Client, 404, Invalid, "kv_not_found"),
         FailureKind.RouteNotFound => (FailureStage.Transport, FailureParty.Client, 404, Invalid, "unknown_url"),
         FailureKind.MethodNotAllowed => (FailureStage.Transport, FailureParty.Client, 405, Invalid, "method_not_allowed"),
         FailureKind.BodyTooLarge => (FailureStage.Transport, FailureParty.Client, 413, Invalid, "request_too_large"),

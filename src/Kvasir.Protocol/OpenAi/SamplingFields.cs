@@ -61,6 +61,9 @@ public sealed record SamplingFields
     /// <summary>Whether the answer shall explain itself.</summary>
     public bool Explain { get; init; }
 
+    /// <summary>How long its keys and values are wanted; null for no hint.</summary>
+    public RetentionFields? Retention { get; init; }
+
     /// <summary>Reads the shared fields.</summary>
     /// <param name="fields">The body.</param>
     /// <param name="leastTokens">Least <c>max_tokens</c>: 0 where a prompt may be scored alone.</param>
@@ -89,6 +92,7 @@ public sealed record SamplingFields
             Stream = stream,
             IncludeUsage = fields.Object("stream_options")?.Flag("include_usage") ?? false,
             CacheSalt = ReadSalt(fields),
+            Retention = RetentionFields.Read(fields),
             Explain = fields.Object("kvasir")?.Flag("explain") ?? false,
         };
         RefuseUnsupported(fields);
@@ -115,7 +119,7 @@ public sealed record SamplingFields
                 fields.Fail(FailureKind.Unsupported, $"Unsupported parameter: '{name}'.", name);
     }
 
-    private static string? ReadSalt(JsonFields fields)
+    internal static string? ReadSalt(JsonFields fields)
     {
         if (fields.Text("cache_salt") is not { } salt || salt.Length is > 0 and <= 1024) return fields.Text("cache_salt");
         fields.Fail(FailureKind.InvalidValue, $"Invalid 'cache_salt': {salt.Length} characters are not between 1 and 1024.", "cache_salt");

@@ -115,6 +115,8 @@ public sealed class ServerMetrics : IDisposable
         Gauge("kvasir_kv_cache_blocks", "KV blocks of 16 tokens in all.", state => state.KvBlocks);
         Gauge("kvasir_kv_cache_blocks_used", "KV blocks in use.", state => state.KvBlocksUsed);
         Gauge("kvasir_kv_cache_blocks_idle", "KV blocks whose contents are kept for later requests.", state => state.KvBlocksIdle);
+        Gauge("kvasir_kv_cache_blocks_pinned", "KV blocks that pins hold.", state => state.KvBlocksPinned);
+        Total("kvasir_kv_pins_broken", "Pins that had to yield to requests.", state => state.BrokenPins);
         Gauge("kvasir_memory_budget_bytes", "What the ledger may hold.", state => state.BudgetBytes);
         Total("kvasir_num_preemptions", "Sequences that gave way to others.", state => state.Preemptions);
         Total("kvasir_prefix_cache_queries", "Prompt tokens looked up in the prefix cache.", state => state.PrefixQueryTokens);
