@@ -15,6 +15,7 @@ var root = new RootCommand("Serve language models inside a memory budget, and kn
     RunCommand.Create(),
     RenderCommand.Create(),
     PerplexityCommand.Create(),
+    TopCommand.Create(),
     BenchCommand.Create(),
     DoctorCommand.Create(),
     HardwareCommand.Create(),
