@@ -52,12 +52,21 @@ public sealed class KvTests(Models models) : IAsyncLifetime
     [InlineData("""{"prompt":[1,"x"]}""", "invalid_type", "prompt[1]")]
     [InlineData("""{"prompt":"a","ttl_seconds":0}""", "invalid_value", "ttl_seconds")]
     [InlineData("""{"prompt":"a","cache_salt":""}""", "invalid_value", "cache_salt")]
+    [InlineData("""{"prompt":[99999999,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}""", "invalid_value", null)]
     [InlineData("""{"prompt":"a","model":"other"}""", "model_not_found", "model")]
     public async Task A_pin_that_is_wrong_is_refused(string body, string code, string? param)
     {
         using var response = await _server.PostAsync("/v1/kv/pin", body);
         var error = JsonNode.Parse(await response.Content.ReadAsStringAsync())!["error"]!;
         Assert.Equal((code, param), ((string?)error["code"], (string?)error["param"]));
+    }
+
+    [Fact]
+    public async Task A_prompt_beyond_the_context_is_refused_by_its_name()
+    {
+        using var response = await _server.PostAsync("/v1/kv/pin", $$"""{"prompt":"{{new string('x', 1100)}}"}""");
+        var error = JsonNode.Parse(await response.Content.ReadAsStringAsync())!["error"]!;
+        Assert.Equal(("context_length_exceeded", "prompt"), ((string?)error["code"], (string?)error["param"]));
     }
 
     [Fact]

@@ -21,7 +21,16 @@ internal sealed class KvEndpoints(ServerState state)
         if (request is null || !state.Serves(request.Model, out failure)) return failure;
         if (!TryEncode(engine, request, out var ids, out failure)) return failure;
         var time = request.TtlSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : (TimeSpan?)null;
-        var made = await engine.Engine.PinAsync(ids, request.CacheSalt, time, http.RequestAborted);
+        PinOutcome made;
+        try
+        {
+            made = await engine.Engine.PinAsync(ids, request.CacheSalt, time, http.RequestAborted);
+        }
+        catch (RequestException error)
+        {
+            failure = ChatPipeline.ToFailure(error);
+            return failure.Param == "messages" && request.Messages is null ? failure with { Param = "prompt" } : failure;
+        }
         var answer = new KvPinned("kv.pin", Pin(made.Pin), ids.Length, made.ComputedTokens, made.PinnedBytes, made.LimitBytes);
         await Answers.WriteAsync(http, answer, MemoryJson.Wire.KvPinned);
         return null;

@@ -11,7 +11,7 @@ public sealed class ScheduleTests
     [Fact]
     public void Whatever_happens_every_request_gets_what_it_would_have_got_alone()
     {
-        var (preempted, hits, evicted, loaded, cancelled) = (0L, 0L, 0L, 0L, 0);
+        var (preempted, hits, evicted, loaded, broken, cancelled) = (0L, 0L, 0L, 0L, 0L, 0);
         for (var number = 1u; number <= 100; number++)
         {
             var schedule = RandomSchedule.Of(number);
@@ -19,6 +19,7 @@ public sealed class ScheduleTests
             {
                 var (state, left) = Run(schedule);
                 (preempted, hits, evicted, cancelled) = (preempted + state.Preemptions, hits + state.PrefixHitTokens, evicted + state.KvEvictions, cancelled + left);
+                broken += state.BrokenPins;
                 loaded += state.KvTiers.Where(tier => tier.Name == "host").Sum(tier => tier.Loaded);
             }
             catch (Exception error)
@@ -27,8 +28,8 @@ public sealed class ScheduleTests
             }
         }
         // Schedules in which nothing happens would prove nothing.
-        Assert.True(preempted > 40 && hits > 1000 && evicted > 200 && loaded > 5 && cancelled > 100,
-            $"Only {preempted} preemptions, {hits} tokens found, {evicted} blocks evicted, {loaded} loaded from tiers, {cancelled} clients gone.");
+        Assert.True(preempted > 40 && hits > 1000 && evicted > 200 && loaded > 5 && broken > 0 && cancelled > 100,
+            $"Only {preempted} preemptions, {hits} tokens found, {evicted} blocks evicted, {loaded} loaded from tiers, {broken} pins broken, {cancelled} clients gone.");
     }
 
     [Fact]
