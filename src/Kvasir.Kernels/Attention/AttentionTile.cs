@@ -39,11 +39,12 @@ internal readonly unsafe ref struct AttentionTile(
     private void Begin(AttentionScratch scratch, FloatMatrix queries)
     {
         var size = pool.Layout.KeySize;
+        var scale = shape.Scale / KvLayout.Unit(pool.Layout.Format.Keys);
         for (var row = 0; row < Rows; row++)
         {
             var from = queries.RowStart(firstRow + row / sharing) + (kvHead * sharing + row % sharing) * size;
             var to = scratch.Queries + row * scratch.QueryStride;
-            for (var i = 0; i < size; i++) to[i] = from[i] * shape.Scale;
+            for (var i = 0; i < size; i++) to[i] = from[i] * scale;
             if (scratch.RecordStride > 0)
             {
                 Hadamard.Rotate(to, size, Hadamard.Mixed(size));
@@ -93,40 +94,32 @@ internal readonly unsafe ref struct AttentionTile(
         var scores = scratch.Scores + row * scratch.ScoreStride;
         var own = position + row / sharing;
         var lowest = shape.Window > 0 ? own - shape.Window + 1 : 0;
-        var most = Vector256.Create(float.NegativeInfinity);
         var padded = (count + 15) & ~15;
+        // Most tiles are seen whole.
+        if (shape.SoftCap > 0 || start + padded > own + 1 || start < lowest) Mask(scores, start, padded, own, lowest);
+        var before = scratch.Largest[row];
+        var largest = MathF.Max(before, RowSoftmax.Largest(scores, padded));
+        // A row that has seen no key yet keeps sums of zero; its scores are all −∞, whatever is subtracted.
+        var origin = float.IsNegativeInfinity(largest) ? 0 : largest;
+        scratch.Largest[row] = largest;
+        var shrink = VectorMath.Exp(Vector256.Create(before - origin));
+        var weights = scratch.Weights + row * 16;
+        for (var i = 0; i < 16; i += 8) (Vector256.Load(weights + i) * shrink).Store(weights + i);
+        RowSoftmax.Exponentials(scores, padded, origin, weights);
+        var sums = scratch.Sums + row * scratch.SumStride;
+        for (var i = 0; i < pool.Layout.ValueGroups * 16; i += 8) (Vector256.Load(sums + i) * shrink).Store(sums + i);
+    }
+
+    private void Mask(float* scores, int start, int padded, int own, int lowest)
+    {
         for (var i = 0; i < padded; i += 8)
         {
             var score = Vector256.Load(scores + i);
             if (shape.SoftCap > 0) score = VectorMath.Tanh(score / Vector256.Create(shape.SoftCap)) * Vector256.Create(shape.SoftCap);
             var key = Vector256.Create(start + i) + Vector256<int>.Indices;
             var seen = Vector256.LessThanOrEqual(key, Vector256.Create(own)) & Vector256.GreaterThanOrEqual(key, Vector256.Create(lowest));
-            score = Vector256.ConditionalSelect(seen.AsSingle(), score, Vector256.Create(float.NegativeInfinity));
-            score.Store(scores + i);
-            most = Vector256.Max(most, score);
+            Vector256.ConditionalSelect(seen.AsSingle(), score, Vector256.Create(float.NegativeInfinity)).Store(scores + i);
         }
-
-        var largest = scratch.Largest[row];
-        for (var i = 0; i < 8; i++) largest = MathF.Max(largest, most[i]);
-        // A row that has seen no key yet keeps sums of zero; its scores are all −∞, whatever is subtracted.
-        var origin = float.IsNegativeInfinity(largest) ? 0 : largest;
-        var shrink = VectorMath.Exp(Vector256.Create(scratch.Largest[row] - origin));
-        scratch.Largest[row] = largest;
-        var weights = scratch.Weights + row * 16;
-        var (low, high) = (Vector256.Load(weights) * shrink, Vector256.Load(weights + 8) * shrink);
-        for (var i = 0; i < padded; i += 16)
-        {
-            var a = VectorMath.Exp(Vector256.Load(scores + i) - Vector256.Create(origin));
-            var b = VectorMath.Exp(Vector256.Load(scores + i + 8) - Vector256.Create(origin));
-            a.Store(scores + i);
-            b.Store(scores + i + 8);
-            (low, high) = (low + a, high + b);
-        }
-
-        low.Store(weights);
-        high.Store(weights + 8);
-        var sums = scratch.Sums + row * scratch.SumStride;
-        for (var i = 0; i < pool.Layout.ValueGroups * 16; i += 8) (Vector256.Load(sums + i) * shrink).Store(sums + i);
     }
 
     private void AddValues(AttentionScratch scratch, int start, int count)
@@ -165,7 +158,7 @@ internal readonly unsafe ref struct AttentionTile(
         var size = pool.Layout.ValueSize;
         var to = output.RowStart(firstRow + row / sharing) + head * size;
         var from = scratch.Sums + row * scratch.SumStride;
-        var inverse = factor / total;
+        var inverse = factor / total / KvLayout.Unit(pool.Layout.Format.Values);
         for (var i = 0; i < size; i++) to[i] = from[i] * inverse;
         if (KvLayout.IsQuantized(pool.Layout.Format.Values)) Hadamard.Rotate(to, size, Hadamard.Mixed(size));
     }

@@ -40,6 +40,9 @@ public sealed record KvLayout(int KvHeads, int KeySize, int ValueSize, KvFormats
     /// <summary>Bytes of a float of a format without scales.</summary>
     internal static int ElementBytes(KvFormat format) => format switch { KvFormat.F32 => 4, KvFormat.F16 or KvFormat.BF16 => 2, _ => 1 };
 
+    /// <summary>What kernels take for one: FP8 is read as if its bits were F16's, which divides it by 256.</summary>
+    internal static float Unit(KvFormat format) => format == KvFormat.FP8 ? 1f / 256 : 1;
+
     /// <summary>The packed weights whose layout the keys of a format with scales have.</summary>
     internal static PackedForm KeyForm(KvFormat format) => PackedForm.Of(format == KvFormat.Q8_0 ? WeightFormat.Q8_0 : WeightFormat.Q4_0);
 

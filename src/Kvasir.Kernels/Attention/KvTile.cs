@@ -63,12 +63,12 @@ internal static unsafe class KvTile
         return (both & Vector128.Create((byte)15)).AsSByte() - Vector128.Create((sbyte)8);
     }
 
-    /// <summary>The code's bits in F16 are the value divided by 256.</summary>
+    /// <summary>The code's bits in F16, which are a 256th of the number: whoever multiplies makes up for it (<see cref="KvLayout.Unit"/>).</summary>
     private static Vector256<float> Float8s(byte* at)
     {
         var code = Widen(Vector128.WidenLower(Vector128.CreateScalar(*(ulong*)at).AsByte()));
         var half = Vector256.ShiftLeft(code & Vector256.Create(0x80u), 8) | Vector256.ShiftLeft(code & Vector256.Create(0x7Fu), 7);
-        return HalfFloat.ToSingle(half) * Vector256.Create(256f);
+        return HalfFloat.ToSingle(half);
     }
 
     private static Vector256<uint> Widen(Vector128<ushort> narrow)

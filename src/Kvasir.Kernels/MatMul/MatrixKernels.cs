@@ -28,7 +28,7 @@ internal abstract unsafe class MatrixKernels
 
     /// <summary>
     /// Scores of keys: <c>output[t][16 b + r] = Σ_k key_b[k][r] · x[t][k]</c> for the tokens r of every block b. Formats with
-    /// scales take x as records of signed bytes.
+    /// scales take x as records of signed bytes; FP8 counts a 256th of what it is (<see cref="KvLayout.Unit"/>), here and below.
     /// </summary>
     /// <param name="format">How keys are stored.</param>
     /// <param name="a">Blocks, as many as groups; steps is the key size; x and output.</param>

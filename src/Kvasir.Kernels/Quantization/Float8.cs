@@ -5,7 +5,7 @@ internal static class Float8
 {
     private const float Largest = 448;
 
-    /// <summary>Rounds to the nearest, ties to even; what is larger than 448 becomes 448, NaN becomes 0x7F.</summary>
+    /// <summary>Rounds to the nearest, ties to even; what is larger than 448 becomes 448, NaN becomes 0x7F, which kernels read as 480.</summary>
     public static byte FromSingle(float value)
     {
         var sign = (BitConverter.SingleToUInt32Bits(value) >> 24) & 0x80;
@@ -16,12 +16,5 @@ internal static class Float8
         if (magnitude < 0.015625f) return (byte)(sign | (uint)MathF.Round(magnitude * 512));
         var bits = BitConverter.SingleToUInt32Bits(magnitude);
         return (byte)(sign | (((bits + 0x7FFFF + (bits >> 20 & 1)) >> 20) - (120 << 3)));
-    }
-
-    /// <summary>Its value. 0x7F counts as 480: kernels shift codes into F16, where that is what the bits mean.</summary>
-    public static float ToSingle(byte code)
-    {
-        var half = (uint)(code & 0x80) << 8 | (uint)(code & 0x7F) << 7;
-        return HalfFloat.ToSingle((ushort)half) * 256;
     }
 }

@@ -5,7 +5,7 @@ namespace Kvasir.Kernels.Generated;
 
 /// <summary>
 /// Writes the kernel of keys without scales: scores of some rows and the 16 tokens of one, two or four blocks at once.
-/// zmm0…23 sums (six or twelve per block), 24…27 keys, 28 and 29 queries, 30 and 31 constants. r12 the list of blocks;
+/// zmm0…23 sums (six or twelve per block), 24…27 keys, 28 and 29 queries, 30 a constant. r12 the list of blocks;
 /// rdi, rbp, r8 and r9 their keys.
 /// </summary>
 internal sealed class KeyKernel512(KvFormat format, int rows, int blocks) : KvFrame512(format, rows, blocks)

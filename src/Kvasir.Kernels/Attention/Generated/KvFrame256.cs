@@ -32,12 +32,7 @@ internal abstract class KvFrame256(KvFormat format, int rows, int width) : Frame
 
     protected override void Constants()
     {
-        if (format == KvFormat.FP8)
-        {
-            Constant(First, 0xBFFF_BFFF);
-            Constant(Second, BitConverter.SingleToUInt32Bits(256));
-        }
-
+        if (format == KvFormat.FP8) Constant(First, 0xBFFF_BFFF);
         if (format != KvFormat.Q4_0) return;
         Constant(First, 15);
         Constant(Second, unchecked((uint)-8));
@@ -60,12 +55,11 @@ internal abstract class KvFrame256(KvFormat format, int rows, int width) : Frame
                     Code.vpslld(to, to, 16);
                     break;
                 case KvFormat.FP8:
-                    // Shifted by seven, sign and magnitude are those of an F16 with a bias larger by eight.
+                    // Shifted by seven, the bits are those of the F16 that is a 256th of the number.
                     Code.vpmovsxbw(xmm15, __qword_ptr[part]);
                     Code.vpsllw(xmm15, xmm15, 7);
                     Code.vpand(xmm15, xmm15, __xmmword_ptr[rsp + 32 * First]);
                     Code.vcvtph2ps(to, xmm15);
-                    Code.vmulps(to, to, Place(Second));
                     break;
                 default:
                     Code.vmovups(to, __ymmword_ptr[part]);

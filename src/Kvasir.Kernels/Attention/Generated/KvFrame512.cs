@@ -29,20 +29,13 @@ internal abstract class KvFrame512(KvFormat format, int rows, int width) : Frame
 
     private static AssemblerRegisterZMM SignAndMagnitude => zmm30;
 
-    private static AssemblerRegisterZMM TwoHundredFiftySix => zmm31;
-
     protected static AssemblerRegisterZMM W(int index) => Z[24 + index];
 
     protected AssemblerRegisterZMM Sum(int group, int row) => Z[First(group) + row];
 
     protected override void Constants()
     {
-        if (format == KvFormat.FP8)
-        {
-            Broadcast(SignAndMagnitude, 0xBFFF_BFFF);
-            Broadcast(TwoHundredFiftySix, BitConverter.SingleToUInt32Bits(256));
-        }
-
+        if (format == KvFormat.FP8) Broadcast(SignAndMagnitude, 0xBFFF_BFFF);
         if (format != KvFormat.Q4_0) return;
         // −8 … 7 as bytes, then as floats.
         Code.mov(rax, 0xFFFE_FDFC_FBFA_F9F8);
@@ -67,13 +60,12 @@ internal abstract class KvFrame512(KvFormat format, int rows, int width) : Frame
                 Code.vpslld(to, to, 16);
                 break;
             case KvFormat.FP8:
-                // Shifted by seven, sign and magnitude are those of an F16 with a bias larger by eight.
+                // Shifted by seven, the bits are those of the F16 that is a 256th of the number.
                 var half = Half(to);
                 Code.evex.vpmovsxbw(half, __xmmword_ptr[at]);
                 Code.evex.vpsllw(half, half, 7);
                 Code.vpandd(half, half, Half(SignAndMagnitude));
                 Code.vcvtph2ps(to, half);
-                Code.vmulps(to, to, TwoHundredFiftySix);
                 break;
             default:
                 Code.vmovups(to, __zmmword_ptr[at]);
