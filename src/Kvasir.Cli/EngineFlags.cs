@@ -13,7 +13,7 @@ public sealed class EngineFlags
     private readonly Option<string?> _memory = new("--memory") { Description = "Bound on the whole process: 4GiB. Without it, what the machine can spare." };
     private readonly Option<int?> _context = new("--context") { Description = "Most tokens of one sequence. Without it, what the model allows and memory holds." };
     private readonly Option<int?> _threads = new("--threads") { Description = "Threads that compute. Without it, one per core." };
-    private readonly Option<string> _kvType = new("--kv-dtype") { Description = $"How keys and values are stored: {string.Join(", ", KvFormats.Names)}, or apart: k=q8_0,v=q4_0.", DefaultValueFactory = _ => "f16" };
+    private readonly Option<string> _kvType = KvTypeOption();
     private readonly Option<string> _kvCanary = new("--kv-canary")
     {
         Description = "How much keys and values below 16 bits may raise the perplexity of a short text at start: 2%, or off not to try.", DefaultValueFactory = _ => "2%",
@@ -41,8 +41,7 @@ public sealed class EngineFlags
             MemoryBytes = Size("--memory", parse.GetValue(_memory)),
             ContextTokens = parse.GetValue(_context),
             Threads = parse.GetValue(_threads),
-            KvFormat = KvFormats.TryParse(parse.GetRequiredValue(_kvType), out var formats) ? formats
-                : throw new UsageException($"--kv-dtype '{parse.GetValue(_kvType)}' is not known; {string.Join(", ", KvFormats.Names)} are, and k=q8_0,v=q4_0 for keys and values apart."),
+            KvFormat = KvType(parse.GetRequiredValue(_kvType)),
             KvCanaryBound = Bound(parse.GetRequiredValue(_kvCanary)),
             PrefixCache = !parse.GetValue(_noPrefixCache),
             Eviction = parse.GetRequiredValue(_eviction).ToUpperInvariant() switch
@@ -60,6 +59,14 @@ public sealed class EngineFlags
         };
         return options.Problem() is { } problem ? throw new UsageException(problem) : options;
     }
+
+    /// <summary>The flag for how keys and values are stored.</summary>
+    internal static Option<string> KvTypeOption() => new Option<string>("--kv-dtype") { Description = $"How keys and values are stored: {string.Join(", ", KvFormats.Names)}, or apart: k=q8_0,v=q4_0.", DefaultValueFactory = _ => "f16" };
+
+    /// <summary>Reads that flag.</summary>
+    /// <exception cref="UsageException">No such type.</exception>
+    internal static KvFormats KvType(string text) => KvFormats.TryParse(text, out var formats) ? formats
+        : throw new UsageException($"--kv-dtype '{text}' is not known; {string.Join(", ", KvFormats.Names)} are, and k=q8_0,v=q4_0 for keys and values apart.");
 
     private static double? Bound(string text)
     {

@@ -67,7 +67,7 @@ internal sealed class EngineBenchmark(Checkpoint checkpoint, EngineOptions optio
         return new EngineFigures
         {
             Model = checkpoint.Spec.Architecture, Parameters = checkpoint.Spec.ParameterCount, FileBytes = checkpoint.FileBytes, Types = Types(checkpoint),
-            Kernels = KernelCatalog.CurrentName, Threads = threads, Work = work, LoadSeconds = loadSeconds,
+            Kernels = KernelCatalog.CurrentName, KvType = options.KvFormat.ToString(), Threads = threads, Work = work, LoadSeconds = loadSeconds,
             Bandwidth = new Samples([.. bandwidth]), Prefill = new Samples([.. prefill]),
             Decode = [.. work.Batches.Zip(decode, (batch, samples) => new DecodeFigures(batch, new Samples([.. samples])))],
             StepBytes = StepBytes(checkpoint.Tensors),

@@ -15,6 +15,8 @@ internal sealed record EngineFigures
     public required string Types { get; init; }
     /// <summary>The kernel strategy.</summary>
     public required string Kernels { get; init; }
+    /// <summary>How keys and values were stored.</summary>
+    public required string KvType { get; init; }
     /// <summary>Threads that compute, and that read for the bandwidth.</summary>
     public required int Threads { get; init; }
     /// <summary>What was measured.</summary>

@@ -28,21 +28,22 @@ public static class BenchCommand
         var batch = new Option<string>("--batch") { Description = "Sequences that decode together; several with commas.", DefaultValueFactory = _ => "1,8" };
         var repeats = new Option<int>("--repeats") { Description = "Times that everything is measured; the median counts.", DefaultValueFactory = _ => 3 };
         var threads = new Option<int?>("--threads") { Description = "Threads that compute. Without it, one per core." };
+        var kvType = EngineFlags.KvTypeOption();
         var mapped = new Option<bool>("--mmap") { Description = "Use the weights where they lie in the file." };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         var command = new KvasirCommand("engine",
             "Measure a model: tokens per second of prefill and decoding, against the memory's read bandwidth in the same run, and the memory it took.",
             "kvasir bench engine model.gguf --prompt 512 --generate 128 --batch 1,8 --threads 8",
-            "kvasir bench engine model.gguf --batch 1 --depth 4096 --json")
+            "kvasir bench engine model.gguf --batch 1 --depth 4096 --kv-dtype q8_0 --json")
         {
-            model, prompt, generate, depth, batch, repeats, threads, mapped, json,
+            model, prompt, generate, depth, batch, repeats, threads, kvType, mapped, json,
         };
         command.SetAction((parse, cancel) =>
         {
             var work = new EngineWork(
                 Between("--prompt", parse.GetValue(prompt), 1, MostTokens), Between("--generate", parse.GetValue(generate), 1, MostTokens),
                 Between("--depth", parse.GetValue(depth), 1, MostTokens), Batches(parse.GetRequiredValue(batch)), Between("--repeats", parse.GetValue(repeats), 1, MostRepeats));
-            var options = new EngineOptions { Threads = parse.GetValue(threads), Mapped = parse.GetValue(mapped) };
+            var options = new EngineOptions { Threads = parse.GetValue(threads), KvFormat = EngineFlags.KvType(parse.GetRequiredValue(kvType)), Mapped = parse.GetValue(mapped) };
             if (options.Problem() is { } problem) throw new UsageException(problem);
             return RunAsync(parse.GetRequiredValue(model), options, work, parse.GetValue(json), cancel);
         });

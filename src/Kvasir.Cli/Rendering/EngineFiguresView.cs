@@ -16,7 +16,7 @@ internal static class EngineFiguresView
     public static void Write(EngineFigures figures, IAnsiConsole console)
     {
         var (work, memory) = (figures.Work, figures.Memory);
-        console.WriteLine(Text($"{figures.Model}, {figures.Parameters / 1e6:#,0} M parameters, {figures.Types}, {new ByteSize(figures.FileBytes)}; kernels {figures.Kernels}, {figures.Threads} threads; medians of {work.Repeats}"));
+        console.WriteLine(Text($"{figures.Model}, {figures.Parameters / 1e6:#,0} M parameters, {figures.Types}, {new ByteSize(figures.FileBytes)}; KV {figures.KvType}; kernels {figures.Kernels}, {figures.Threads} threads; medians of {work.Repeats}"));
         var table = Terminal.Table("", "tokens/s", "lowest", "highest", "weights GB/s", "of bandwidth", "× batch 1");
         table.Row(Text($"prefill, {work.Prompt} tokens"), Rate(figures.Prefill.Median), Rate(figures.Prefill.Lowest), Rate(figures.Prefill.Highest), "", "", "");
         var single = figures.Decode.FirstOrDefault(decode => decode.Batch == 1);
@@ -40,6 +40,7 @@ internal static class EngineFiguresView
         ["types"] = figures.Types,
         ["file_bytes"] = figures.FileBytes,
         ["kernels"] = figures.Kernels,
+        ["kv_dtype"] = figures.KvType,
         ["threads"] = figures.Threads,
         ["load_seconds"] = figures.LoadSeconds,
         ["repeats"] = figures.Work.Repeats,
