@@ -38,6 +38,8 @@ public sealed record EngineOptions
     public Action<KvEventBatch>? KvEvents { get; init; }
     /// <summary>Sequences that run at once.</summary>
     public int MaxSequences { get; init; } = 16;
+    /// <summary>Share of the KV cache that the running requests of one tenant may hold while there are others, above 0 to 1. One request always may run.</summary>
+    public double TenantKvShare { get; init; } = 1;
     /// <summary>Requests that may wait; one more is refused.</summary>
     public int MaxQueue { get; init; } = 256;
     /// <summary>Prompt tokens of one step while nothing decodes.</summary>
@@ -63,6 +65,7 @@ public sealed record EngineOptions
         : KvRemote is { } remote && (remote.Address.Scheme is not ("redis" or "rediss") || remote.Address.Host.Length == 0) ? $"The remote KV tier is '{remote.Address}', but must be redis://host:port, or rediss:// for TLS."
         : !(KvPinShare is >= 0 and <= 1) ? $"The share of the KV cache that pins may hold is {KvPinShare}, but must be between 0 and 1."
         : MaxSequences is < 1 or > 4096 ? $"The number of sequences is {MaxSequences}, but must be between 1 and 4096."
+        : TenantKvShare is not (> 0 and <= 1) ? $"A tenant's share of the KV cache is {TenantKvShare}, but must be above 0 and at most 1."
         : MaxQueue < 0 ? $"The queue is {MaxQueue} requests, but cannot be negative."
         : ChunkTokens is < 16 or > 16384 ? $"The chunk is {ChunkTokens} tokens, but must be between 16 and 16384."
         : MixedChunkTokens < 1 || MixedChunkTokens > ChunkTokens ? $"The mixed chunk is {MixedChunkTokens} tokens, but must be between 1 and the chunk's {ChunkTokens}."

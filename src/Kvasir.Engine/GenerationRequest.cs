@@ -19,6 +19,10 @@ public sealed record GenerationRequest
     public ImmutableArray<int> StopTokens { get; init; } = [];
     /// <summary>Requests share keys and values with those of the same salt alone; one per tenant keeps tenants apart.</summary>
     public string? CacheSalt { get; init; }
+    /// <summary>Lower numbers run first and give way last.</summary>
+    public int Priority { get; init; }
+    /// <summary>Whose request it is: tenants that wait get equal shares of the engine. Null with all others that have none.</summary>
+    public string? Tenant { get; init; }
     /// <summary>Whether <see cref="GenerationStream.Explanation"/> shall tell what became of the request.</summary>
     public bool Explain { get; init; }
     /// <summary>How long its keys and values are wanted after it; null for no hint.</summary>

@@ -98,7 +98,7 @@ public sealed partial class LlmEngine : IAsyncDisposable
             var cache = new PrefixCache(blocks, memory.Copy, tiers, events, time, retention);
             LlmEngine? engine = null;
             cache.Evicted = eviction => engine?.BlockEvicted?.Invoke(eviction);
-            loop = new StepLoop(decoder, new Scheduler(cache, options), new Sampler(spec.VocabularySize), cache, blocks, tiers, events, plan, time);
+            loop = new StepLoop(decoder, new Scheduler(cache, plan.KvBlocks, options), new Sampler(spec.VocabularySize), cache, blocks, tiers, events, plan, time);
             return engine = new LlmEngine(spec, options, plan, ledger, loop, cache, blocks, time, [.. owned]) { KvCanary = canary };
         }
         catch

@@ -329,6 +329,7 @@ internal sealed class StepLoop : IDisposable
     private void Complete(Sequence sequence, FinishReason reason)
     {
         _finished.Add(sequence);
+        _scheduler.Learn(sequence);
         Report(sequence, reason);
     }
 

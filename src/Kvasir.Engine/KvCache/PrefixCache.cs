@@ -58,14 +58,15 @@ internal sealed partial class PrefixCache
     /// <param name="reserve">Further tokens that must fit.</param>
     /// <param name="reuse">False computes everything anew.</param>
     /// <param name="cached">Tokens whose keys and values the blocks hold already.</param>
-    public Placement Place(BlockTable table, ReadOnlySpan<int> tokens, int reserve, bool reuse, out int cached)
+    /// <param name="spare">Blocks that must be free after that.</param>
+    public Placement Place(BlockTable table, ReadOnlySpan<int> tokens, int reserve, bool reuse, out int cached, int spare = 0)
     {
         cached = 0;
         var (shared, idle) = reuse ? Match(table, tokens) : (0, 0);
         if (reuse && (IsAwaited(table, tokens, shared) || IsFetching(table, tokens, shared))) return Placement.Awaits;
         // Blocks that are shared cannot be taken too, nor the one that is copied from.
         var room = _pool.Free - idle - (BlockTable.BlocksFor(tokens.Length + reserve) - shared);
-        if (room < 0) return Placement.NoRoom;
+        if (room < spare) return Placement.NoRoom;
         for (var i = 0; i < shared; i++) Share(table, tokens, i);
         table.Listed = shared;
         cached = shared * BlockTokens;

@@ -6,8 +6,8 @@ using Kvasir.Protocol.KvEvents;
 namespace Kvasir.Engine.Scheduling;
 
 /// <summary>
-/// Decides once per step what runs: every sequence that decodes, then chunks of prompts, oldest first. Owned by the
-/// engine's thread.
+/// Decides once per step what runs: every sequence that decodes, then chunks of prompts in the order of admission. Owned by
+/// the engine's thread.
 /// </summary>
 internal sealed class Scheduler
 {
@@ -18,20 +18,26 @@ internal sealed class Scheduler
     private const int FewestTimedTokens = 64;
 
     private readonly List<Sequence> _running = [];
-    private readonly LinkedList<Sequence> _waiting = new();
+    private readonly WaitingQueue _waiting = new();
+    private readonly OutputForecast _forecast = new();
+    private readonly int _tenantBlocks;
+    private Sequence? _owedRoom;
     private readonly PrefixCache _cache;
     private readonly int _maxSequences;
     private readonly int _chunkTokens;
     private readonly int _mixedChunkTokens;
     private readonly bool _reuses;
 
-    public Scheduler(PrefixCache cache, EngineOptions options)
+    /// <param name="cache">The KV blocks.</param>
+    /// <param name="blocks">How many there are.</param>
+    /// <param name="options">How many sequences and tokens a step takes.</param>
+    public Scheduler(PrefixCache cache, int blocks, EngineOptions options)
     {
-        (_cache, _reuses) = (cache, options.PrefixCache);
+        (_cache, _reuses, _tenantBlocks) = (cache, options.PrefixCache, (int)Math.Ceiling(options.TenantKvShare * blocks));
         (_maxSequences, _chunkTokens, _mixedChunkTokens) = (options.MaxSequences, options.ChunkTokens, options.MixedChunkTokens);
     }
 
-    /// <summary>Admitted sequences, oldest first.</summary>
+    /// <summary>Admitted sequences, in the order of admission.</summary>
     public ReadOnlySpan<Sequence> Running => CollectionsMarshal.AsSpan(_running);
 
     public int Waiting => _waiting.Count;
@@ -47,17 +53,24 @@ internal sealed class Scheduler
 
     public bool HasWork => _running.Count > 0 || _waiting.Count > 0;
 
-    public void Enqueue(Sequence sequence) => _waiting.AddLast(sequence);
+    /// <summary>Share of the tokens that they may write that sequences are expected to write.</summary>
+    public double OutputShare => _forecast.Share;
+
+    public void Enqueue(Sequence sequence) => _waiting.Enqueue(sequence);
 
     /// <summary>Every sequence, running or waiting.</summary>
-    public IEnumerable<Sequence> All => _running.Concat(_waiting);
+    public IEnumerable<Sequence> All => _running.Concat(_waiting.All);
 
     /// <summary>Takes a sequence out and frees its blocks.</summary>
     public void Remove(Sequence sequence)
     {
         if (!_running.Remove(sequence)) _waiting.Remove(sequence);
         GiveBack(sequence);
+        _waiting.End(sequence);
     }
+
+    /// <summary>A sequence has written all it will.</summary>
+    public void Learn(Sequence sequence) => _forecast.Ended(sequence.Generated, sequence.LengthLimit - sequence.Request.Prompt.Length);
 
     /// <summary>Between steps: blocks that sequences have left go to the tiers.</summary>
     /// <returns>Whether some are on their way.</returns>
@@ -80,23 +93,28 @@ internal sealed class Scheduler
     public Sequence? Fill(Step step)
     {
         step.Clear();
+        Yield();
         foreach (var sequence in _running) (sequence.Scheduled, sequence.LogitRow) = (0, -1);
         var decodes = false;
         for (var i = 0; i < _running.Count; i++)
         {
             if (!_running[i].Decodes) continue;
             decodes = true;
+            var count = _running.Count;
             if (!MakeRoom(_running[i])) return _running[i];
+            // Somebody before it may have given way; those with room already need no more.
+            if (_running.Count < count) i = -1;
         }
-        // Room was made from the young end, so the survivors all fit.
         foreach (var sequence in _running)
             if (sequence.Decodes) Add(step, sequence, 1);
         var chunk = Math.Min(decodes ? _mixedChunkTokens : _chunkTokens, step.Room);
         var load = LoadedBlocks;
         foreach (var sequence in _running)
             if (!sequence.Decodes && chunk > 0 && IsLoaded(sequence, ref load)) chunk -= AddPrompt(step, sequence, chunk);
-        while (chunk > 0 && _running.Count < _maxSequences && Admit() is { } admitted)
+        _waiting.Look();
+        while (chunk > 0 && Admit() is { } admitted)
             if (IsLoaded(admitted, ref load)) chunk -= AddPrompt(step, admitted, chunk);
+        foreach (var sequence in _running) sequence.Tenant!.Served += sequence.Scheduled;
         return null;
     }
 
@@ -117,21 +135,30 @@ internal sealed class Scheduler
         return true;
     }
 
-    /// <summary>Gives the sequence the blocks for its next token, preempting the youngest others if it must.</summary>
+    /// <summary>Gives the sequence the blocks for its next token, preempting others if it must: of the highest priority number the one admitted last.</summary>
     private bool MakeRoom(Sequence sequence)
     {
         while (!sequence.Table.TryGrow(sequence.Length))
         {
-            var youngest = _running[^1];
-            if (youngest == sequence && _running.Count == 1)
+            var victim = Victim();
+            if (victim == sequence && _running.Count == 1)
             {
                 if (!_cache.BreakPin()) return false;
                 continue;
             }
-            Preempt(youngest);
-            if (youngest == sequence) return true;
+            _forecast.GaveWay();
+            Preempt(victim);
+            if (victim == sequence) return true;
         }
         return true;
+    }
+
+    private Sequence Victim()
+    {
+        var victim = _running[^1];
+        for (var i = _running.Count - 2; i >= 0; i--)
+            if (_running[i].Request.Priority > victim.Request.Priority) victim = _running[i];
+        return victim;
     }
 
     /// <summary>The tokens are kept; their keys and values are found again or computed again, with the same numbers.</summary>
@@ -143,33 +170,79 @@ internal sealed class Scheduler
         sequence.Computed = 0;
         sequence.Preemptions++;
         Preemptions++;
-        _waiting.AddFirst(sequence);
+        _waiting.Return(sequence);
     }
 
-    /// <summary>The oldest waiting sequence, if its whole prompt and a token fit now; those that await what another computes are passed over.</summary>
+    /// <summary>
+    /// The next waiting sequence, if its whole prompt fits now beside what it and those that run are expected to write; those
+    /// that await what another computes, or whose tenant has its share, are passed over.
+    /// </summary>
     private Sequence? Admit()
     {
-        for (var node = _waiting.First; node is not null; node = node.Next)
+        while (_waiting.Next() is { } sequence)
         {
-            var sequence = node.Value;
-            var reserve = Math.Min(sequence.Length + 1, sequence.LengthLimit) - sequence.Length;
-            // Scores of a prompt's tokens need every one of them computed.
-            var reuse = _reuses && !sequence.Request.PromptLogProbabilities;
-            Placement placement;
-            int cached;
-            do placement = _cache.Place(sequence.Table, sequence.Tokens, reserve, reuse, out cached);
-            while (placement == Placement.NoRoom && _running.Count == 0 && _cache.BreakPin());
-            if (placement == Placement.NoRoom) return null;
+            var cached = 0;
+            var placement = _running.Count == _maxSequences ? Placement.NoRoom : HasItsShare(sequence) ? Placement.Awaits : Place(sequence, out cached);
+            if (placement == Placement.NoRoom)
+            {
+                _owedRoom = sequence;
+                return null;
+            }
             sequence.Account.Awaited |= placement == Placement.Awaits;
-            if (placement == Placement.Awaits) continue;
+            if (placement == Placement.Awaits)
+            {
+                _waiting.PassOver(sequence);
+                continue;
+            }
             sequence.Computed = cached;
             sequence.Account.Found(cached, KvTier.Device, sequence.Preemptions > 0);
             if (sequence.Preemptions == 0) Count(sequence, cached);
-            _waiting.Remove(node);
+            _waiting.Remove(sequence);
             _running.Add(sequence);
             return sequence;
         }
         return null;
+    }
+
+    private Placement Place(Sequence sequence, out int cached)
+    {
+        var next = Math.Min(sequence.Length + 1, sequence.LengthLimit) - sequence.Length;
+        // Scores of a prompt's tokens need every one of them computed.
+        var reuse = _reuses && !sequence.Request.PromptLogProbabilities;
+        if (_running.Count > 0) return _cache.Place(sequence.Table, sequence.Tokens, next, reuse, out cached, Expected(sequence));
+        // Alone it begins whatever it may write.
+        Placement placement;
+        do placement = _cache.Place(sequence.Table, sequence.Tokens, next, reuse, out cached);
+        while (placement == Placement.NoRoom && _cache.BreakPin());
+        return placement;
+    }
+
+    /// <summary>Blocks that this sequence and those that run are expected to need beyond what they hold.</summary>
+    private int Expected(Sequence sequence)
+    {
+        var blocks = BlockTable.BlocksFor(sequence.Length + _forecast.Remaining(sequence)) - BlockTable.BlocksFor(sequence.Length + 1);
+        foreach (var running in _running) blocks += running.Table.Missing(running.Length + _forecast.Remaining(running));
+        return Math.Max(0, blocks);
+    }
+
+    /// <summary>Whether the sequence would give its tenant more than its share of the blocks while others are there.</summary>
+    private bool HasItsShare(Sequence sequence)
+    {
+        if (sequence.Tenant!.Requests == _running.Count + _waiting.Count) return false;
+        var (blocks, runs) = (BlockTable.BlocksFor(sequence.Length + _forecast.Remaining(sequence)), false);
+        foreach (var running in _running)
+        {
+            if (running.Tenant != sequence.Tenant) continue;
+            (blocks, runs) = (blocks + running.Table.Count, true);
+        }
+        return runs && blocks > _tenantBlocks;
+    }
+
+    /// <summary>Before a step: one that runs gives way to one that waits under a lower priority number and found no room in the last step.</summary>
+    private void Yield()
+    {
+        if (_owedRoom is { } waiting && _running.Count > 0 && Victim() is var victim && victim.Request.Priority > waiting.Request.Priority) Preempt(victim);
+        _owedRoom = null;
     }
 
     private void Count(Sequence sequence, int cached)

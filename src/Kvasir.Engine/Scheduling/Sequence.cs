@@ -46,6 +46,15 @@ internal sealed class Sequence
 
     public int Preemptions { get; set; }
 
+    /// <summary>Whose it is; null before it is in a queue.</summary>
+    public Tenant? Tenant { get; set; }
+
+    /// <summary>Its number in the order of arrival.</summary>
+    public long Arrival { get; set; }
+
+    /// <summary>The look at the queue in which it was passed over.</summary>
+    public long PassedOver { get; set; }
+
     /// <summary>Where its tokens were found.</summary>
     public PlacementAccount Account { get; } = new();
 

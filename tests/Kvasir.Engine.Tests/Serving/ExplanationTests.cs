@@ -51,7 +51,7 @@ public sealed class ExplanationTests
     [Fact]
     public async Task Giving_way_is_told_with_what_was_found_again_and_what_was_not()
     {
-        await using var engine = new SteppedEngine(SteppedEngine.Roomy with { KvTokens = 96, ContextTokens = 96, MaxSequences = 2 });
+        await using var engine = new SteppedEngine(SteppedEngine.Roomy with { KvTokens = 128, ContextTokens = 96, MaxSequences = 2 });
         var first = engine.Submit(SteppedEngine.Ask(30, 50) with { Explain = true });
         var second = engine.Submit(SteppedEngine.Ask(30, 50, first: 9) with { Explain = true });
         engine.Finish();

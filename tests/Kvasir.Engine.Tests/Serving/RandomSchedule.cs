@@ -44,6 +44,8 @@ internal sealed record PlannedRequest(int Arrival, int Start, int Prompt, int To
         }) with { Seed = Seed },
         StopTokens = Kind == 5 ? [.. Enumerable.Range(0, 30)] : [],
         CacheSalt = Kind == 6 ? "another tenant" : null,
+        Priority = (int)Seed - 1,
+        Tenant = Start % 3 == 0 ? null : $"tenant {Start % 3}",
         PromptLogProbabilities = Kind == 7,
         LogProbabilities = true,
         Explain = true,
@@ -72,7 +74,7 @@ internal sealed record RandomSchedule(SyntheticFamily Family, EngineOptions Opti
         // Half of those that share have host memory below the device, half of these a disk too; the test gives it a folder.
         KvHostBytes = shares && tiers > 1 ? 150_000 : 0, KvDisk = shares && tiers == 3 ? new KvDiskOptions("", 1_000_000) : null,
         MemoryBytes = 1L << 30, ContextTokens = 96, KvTokens = 16 * blocks, MaxSequences = sequences, ChunkTokens = chunk, MixedChunkTokens = mixedChunk,
-        PrefixCache = shares, KvFormat = formats, Eviction = eviction, Threads = 1,
+        TenantKvShare = sequences % 2 == 0 ? 1 : 0.5, PrefixCache = shares, KvFormat = formats, Eviction = eviction, Threads = 1,
     };
 
     public override string ToString() => $"{Family} {Options}\n{string.Join('\n', Requests)}";
