@@ -22,6 +22,7 @@ internal sealed class ServeFlags
     private readonly Option<string?> events = new("--kv-events") { Description = "Publish which KV blocks come and go, as vLLM does, at this ZeroMQ address: tcp://*:5557.", HelpName = "ADDRESS" };
     private readonly Option<string?> replay = new("--kv-events-replay") { Description = "Send missed KV events again to who asks at this address: tcp://*:5558.", HelpName = "ADDRESS" };
     private readonly Option<string> topic = new("--kv-events-topic") { Description = "Topic of the KV events.", DefaultValueFactory = _ => "" };
+    private readonly Option<double> tenantShare = new("--tenant-kv-share") { Description = "Share of the KV cache that running requests of one API key (or cache_salt) may hold while there are others.", DefaultValueFactory = _ => new EngineOptions().TenantKvShare };
     private readonly Option<double> pins = new("--kv-pin-share") { Description = "Share of the KV cache that pinned prefixes may hold, 0 to 1.", DefaultValueFactory = _ => new EngineOptions().KvPinShare };
     private readonly Option<string> body = new("--max-body") { Description = "Largest request body.", DefaultValueFactory = _ => "4MiB" };
     private readonly Option<double> drain = new("--drain-seconds") { Description = "How long running answers may take to finish after SIGTERM.", DefaultValueFactory = _ => 30 };
@@ -30,7 +31,7 @@ internal sealed class ServeFlags
     /// <summary>Adds the flags to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[host, port, sequences, queue, chunk, keys, keyFile, names, origins, events, replay, topic, pins, body, drain, keepAlive])
+        foreach (var option in (Option[])[host, port, sequences, queue, chunk, keys, keyFile, names, origins, events, replay, topic, pins, tenantShare, body, drain, keepAlive])
             command.Options.Add(option);
     }
 
@@ -44,6 +45,7 @@ internal sealed class ServeFlags
             MaxSequences = parse.GetValue(sequences),
             MaxQueue = parse.GetValue(queue),
             KvPinShare = parse.GetValue(pins),
+            TenantKvShare = parse.GetValue(tenantShare),
             ChunkTokens = tokens,
             MixedChunkTokens = Math.Min(tokens, options.MixedChunkTokens),
         };

@@ -79,6 +79,8 @@ public sealed class ChatPipeline
         StopTokens = fields.StopTokenIds,
         IncludeStop = fields.IncludeStop,
         CacheSalt = fields.CacheSalt,
+        Priority = fields.Priority,
+        Tenant = fields.CacheSalt,
         Explain = fields.Explain,
         Retention = fields.Retention is { } hint
             ? new KvRetention(hint.Priority ?? KvRetention.NormalPriority, hint.TtlSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : KvRetention.DefaultTime) : null,
@@ -168,6 +170,8 @@ public sealed class ChatPipeline
         TopLogProbabilities = request.TopLogProbabilities,
         PromptLogProbabilities = request.PromptLogProbabilities,
         CacheSalt = request.CacheSalt,
+        Priority = request.Priority,
+        Tenant = request.Tenant,
         Explain = request.Explain,
         Retention = request.Retention,
     };

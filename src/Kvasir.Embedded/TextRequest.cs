@@ -34,6 +34,10 @@ public sealed record TextRequest
     public bool PromptLogProbabilities { get; init; }
     /// <summary>Keys and values are shared with requests of the same salt alone.</summary>
     public string? CacheSalt { get; init; }
+    /// <summary>Lower numbers run first and give way last.</summary>
+    public int Priority { get; init; }
+    /// <summary>Whose request it is: tenants that wait get equal shares of the engine. Null with all others that have none.</summary>
+    public string? Tenant { get; init; }
     /// <summary>How long its keys and values are wanted after it; null for no hint.</summary>
     public KvRetention? Retention { get; init; }
     /// <summary>Whether the answer shall explain itself.</summary>

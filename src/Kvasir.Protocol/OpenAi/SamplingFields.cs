@@ -58,6 +58,9 @@ public sealed record SamplingFields
     /// <summary>Requests share keys and values with those of the same salt alone; null for the common one.</summary>
     public string? CacheSalt { get; init; }
 
+    /// <summary>Lower numbers run first.</summary>
+    public int Priority { get; init; }
+
     /// <summary>Whether the answer shall explain itself.</summary>
     public bool Explain { get; init; }
 
@@ -92,6 +95,7 @@ public sealed record SamplingFields
             Stream = stream,
             IncludeUsage = fields.Object("stream_options")?.Flag("include_usage") ?? false,
             CacheSalt = ReadSalt(fields),
+            Priority = (int)(fields.Integer("priority", int.MinValue, int.MaxValue) ?? 0),
             Retention = RetentionFields.Read(fields),
             Explain = fields.Object("kvasir")?.Flag("explain") ?? false,
         };

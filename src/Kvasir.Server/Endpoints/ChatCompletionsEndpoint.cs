@@ -24,6 +24,7 @@ internal sealed class ChatCompletionsEndpoint(ServerState state)
         var asked = pipeline.Request(pipeline.EncodeChat(text), request.Sampling) with
         {
             Id = Guard.Id(http),
+            Tenant = Guard.Holder(http) ?? request.Sampling.CacheSalt,
             LogProbabilities = request.Logprobs,
             TopLogProbabilities = request.TopLogprobs,
             FindToolCalls = request.Tools is not null,

@@ -25,7 +25,7 @@ internal sealed class CompletionsEndpoint(ServerState state)
         var vocabulary = engine.Engine.Spec.VocabularySize;
         if (prompts.SelectMany(prompt => prompt.Ids).FirstOrDefault(id => id >= vocabulary) is > 0 and var unknown)
             return new RequestFailure(FailureKind.InvalidValue, $"Invalid 'prompt': token {unknown} is not between 0 and {vocabulary - 1}.", "prompt");
-        var asked = prompts.SelectMany(prompt => ChatPipeline.Copies(Request(engine, request, prompt.Ids) with { Id = Guard.Id(http) }, request.Sampling.N)).ToArray();
+        var asked = prompts.SelectMany(prompt => ChatPipeline.Copies(Request(engine, request, prompt.Ids) with { Id = Guard.Id(http), Tenant = Guard.Holder(http) ?? request.Sampling.CacheSalt }, request.Sampling.N)).ToArray();
         if (!engine.Pipeline.TryStart(asked, out var generation, out failure))
             return failure.Param == "messages" ? failure with { Param = "prompt" } : failure;
         await using var leaving = generation;

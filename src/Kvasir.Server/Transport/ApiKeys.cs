@@ -16,6 +16,10 @@ public sealed class ApiKeys
     /// <summary>Whether a key is asked for at all.</summary>
     public bool AreRequired => !hashes.IsEmpty;
 
+    /// <summary>A name for the key's holder that does not tell the key; null where none is asked for.</summary>
+    public string? HolderOf(string? authorization) => AreRequired && authorization is { Length: > 7 }
+        ? Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(authorization[7..].Trim())), 0, 8) : null;
+
     /// <summary>Whether the <c>Authorization</c> header carries one of the keys.</summary>
     public bool Accept(string? authorization)
     {

@@ -11,6 +11,7 @@ public sealed partial class Guard(ApiKeys keys, ILogger<Guard> log)
 {
     /// <summary>Header that carries a request's id, both ways.</summary>
     public const string IdHeader = "x-request-id";
+    private const string HolderItem = "kvasir-key-holder";
 
     private static readonly string[] OpenPaths = ["/health", "/ready", "/"];
 
@@ -24,6 +25,7 @@ public sealed partial class Guard(ApiKeys keys, ILogger<Guard> log)
             await Answers.WriteAsync(http, Refused(http));
             return;
         }
+        http.Items[HolderItem] = keys.HolderOf(http.Request.Headers.Authorization);
         try
         {
             await next(http);
@@ -67,6 +69,9 @@ public sealed partial class Guard(ApiKeys keys, ILogger<Guard> log)
         };
         if (failure is not null) await Answers.WriteAsync(http, failure);
     }
+
+    /// <summary>Whose API key the request carries, by a name that does not tell it; null where keys are not asked for.</summary>
+    public static string? Holder(HttpContext http) => (string?)http.Items[HolderItem];
 
     /// <summary>The request's id: its own when that is short and printable, for it goes into logs and back into a header.</summary>
     public static string Id(HttpContext http)
