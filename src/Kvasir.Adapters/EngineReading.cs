@@ -19,4 +19,13 @@ public sealed record EngineReading
     public double? PrefixHitTokens { get; init; }
     /// <summary>Sequences that gave way to others since the start.</summary>
     public double? Preemptions { get; init; }
+    /// <summary>When the process started, in seconds since 1970, where it says so.</summary>
+    public double? StartedSeconds { get; init; }
+
+    /// <summary>
+    /// Whether another process tells this than told <paramref name="before"/>: it started later, or something counted
+    /// since the start has become less.
+    /// </summary>
+    public bool IsOfAnotherProcess(EngineReading before) =>
+        StartedSeconds > before.StartedSeconds + 1 || PrefixQueryTokens < before.PrefixQueryTokens || PrefixHitTokens < before.PrefixHitTokens || Preemptions < before.Preemptions;
 }

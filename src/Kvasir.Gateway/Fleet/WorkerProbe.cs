@@ -75,7 +75,11 @@ internal sealed class WorkerProbe(WorkerFleet fleet, HttpClient http, TimeProvid
             worker.Models = ReadModels(models);
         if (worker.Adapter.MetricsAddress(worker.Address.Address) is not { } metrics || await TextAsync(worker, metrics, cancel) is not { } text) return;
         var ours = worker.Load.InFlight;
-        worker.Reading = worker.Adapter.Read(PrometheusSamples.Parse(text));
+        var samples = PrometheusSamples.Parse(text);
+        var (before, reading) = (worker.Reading, worker.Adapter.Read(samples) with { StartedSeconds = samples.Sum("process_start_time_seconds") });
+        worker.Reading = reading;
+        // A restart between two probes that missed no answer: the cache is empty though the worker was never away.
+        if (reading.IsOfAnotherProcess(before)) restarted(worker);
         var inside = worker.Reading.Running.GetValueOrDefault() + worker.Reading.Waiting.GetValueOrDefault();
         worker.OthersWaiting = (int)Math.Max(0, Math.Min(worker.Reading.Waiting.GetValueOrDefault(), inside - ours));
     }
