@@ -72,7 +72,7 @@ public static class BenchGatewayCommand
     private static int Write(OverheadFigures figures)
     {
         using var output = Output.Open();
-        output.WriteLine($"{figures.RequestsPerSecond:#,0} requests/s, {figures.ProxiedSeconds.Length:#,0} through the gateway, {figures.Failed} failed");
+        output.WriteLine($"{figures.RequestsPerSecond:#,0} requests/s, {figures.ProxiedSeconds.Length:#,0} through the gateway, {figures.Failed} failed, {figures.ProcessorSeconds * 1e6:0} µs of the gateway's processor time each");
         foreach (var share in (double[])[0.5, 0.9, 0.99])
             output.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"p{share * 100:0}  direct {OverheadFigures.At(figures.DirectSeconds, share) * 1000,7:0.000} ms  proxied {OverheadFigures.At(figures.ProxiedSeconds, share) * 1000,7:0.000} ms  added {figures.Added(share) * 1000,7:0.000} ms"));

@@ -9,15 +9,25 @@ namespace Kvasir.Gateway.Forwarding;
 internal sealed class AnswerWatch
 {
     private const int TailBytes = 2048;
-    private readonly byte[] _tail = new byte[TailBytes];
+    private byte[]? _tail;
+    private (int? Prompt, int? Cached, int? Completion) _whole;
     private int _used;
 
     /// <summary>Bytes that passed.</summary>
     public long Bytes { get; private set; }
 
-    public void Pass(ReadOnlySpan<byte> bytes)
+    /// <summary>The answer came at once: nothing of it need be kept.</summary>
+    public void PassWhole(ReadOnlySpan<byte> bytes)
     {
         Bytes += bytes.Length;
+        _whole = UsageIn(bytes[^Math.Min(bytes.Length, TailBytes)..]);
+    }
+
+    public void Pass(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.IsEmpty) return;
+        Bytes += bytes.Length;
+        _tail ??= new byte[TailBytes];
         if (bytes.Length >= TailBytes)
         {
             bytes[^TailBytes..].CopyTo(_tail);
@@ -31,9 +41,10 @@ internal sealed class AnswerWatch
     }
 
     /// <summary>Prompt tokens and how many of them were cached, where the answer ended with a usage.</summary>
-    public (int? Prompt, int? Cached, int? Completion) Usage()
+    public (int? Prompt, int? Cached, int? Completion) Usage() => _tail is null ? _whole : UsageIn(_tail.AsSpan(0, _used));
+
+    private static (int? Prompt, int? Cached, int? Completion) UsageIn(ReadOnlySpan<byte> tail)
     {
-        var tail = _tail.AsSpan(0, _used);
         return (NumberAfter(tail, "\"prompt_tokens\":"u8) ?? NumberAfter(tail, "\"input_tokens\":"u8), NumberAfter(tail, "\"cached_tokens\":"u8),
             NumberAfter(tail, "\"completion_tokens\":"u8) ?? NumberAfter(tail, "\"output_tokens\":"u8));
     }

@@ -65,7 +65,9 @@ internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, st
     private async Task<bool> ReadAheadAsync(HttpResponseMessage response, CancellationToken cancel)
     {
         var isStream = response.Content.Headers.ContentType?.MediaType == "text/event-stream";
-        var ahead = new byte[FirstBytes];
+        // A whole answer of known length needs no more room, and no second read to see that it ended.
+        var whole = !isStream && response.Content.Headers.ContentLength is { } length and <= LargestHeld ? (int)length : -1;
+        var ahead = new byte[whole > 0 ? whole : FirstBytes];
         var used = 0;
         Stream rest;
         try
@@ -77,7 +79,7 @@ internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, st
             {
                 if (used == 0) Begin(isStream);
                 used += count;
-                if (isStream || used >= LargestHeld) break;
+                if (isStream || used == whole || used >= LargestHeld) break;
                 if (used == ahead.Length) Array.Resize(ref ahead, used * 2);
             }
         }
@@ -92,10 +94,15 @@ internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, st
             (Failure, WorkerFailed) = ("ended its stream before it began", true);
             return false;
         }
-        if (!isStream) Watch.Pass(ahead.AsSpan(0, used));
+        var passes = isStream || used >= LargestHeld;
+        if (!passes) Watch.PassWhole(ahead.AsSpan(0, used));
         var held = response.Content;
-        response.Content = new StreamContent(new WatchedStream(ahead.AsMemory(0, used), rest, isStream ? Watch : new AnswerWatch()));
-        foreach (var header in held.Headers) response.Content.Headers.TryAddWithoutValidation(header.Key, header.Value);
+        response.Content = new StreamContent(new WatchedStream(ahead.AsMemory(0, used), rest, passes ? Watch : null));
+        foreach (var header in held.Headers.NonValidated)
+        {
+            if (header.Value.Count == 1) response.Content.Headers.TryAddWithoutValidation(header.Key, header.Value.ToString());
+            else response.Content.Headers.TryAddWithoutValidation(header.Key, header.Value);
+        }
         return true;
     }
 

@@ -1,7 +1,7 @@
 namespace Kvasir.Gateway.Forwarding;
 
-/// <summary>An answer's body: what was read ahead, then the rest, with a watcher that sees everything pass.</summary>
-internal sealed class WatchedStream(ReadOnlyMemory<byte> ahead, Stream rest, AnswerWatch watch) : Stream
+/// <summary>An answer's body: what was read ahead, then the rest, with a watcher that sees everything pass where one is needed.</summary>
+internal sealed class WatchedStream(ReadOnlyMemory<byte> ahead, Stream rest, AnswerWatch? watch) : Stream
 {
     private ReadOnlyMemory<byte> _ahead = ahead;
 
@@ -29,7 +29,7 @@ internal sealed class WatchedStream(ReadOnlyMemory<byte> ahead, Stream rest, Ans
             _ahead = _ahead[count..];
         }
         else count = await rest.ReadAsync(buffer, cancellationToken);
-        watch.Pass(buffer.Span[..count]);
+        watch?.Pass(buffer.Span[..count]);
         return count;
     }
 

@@ -24,6 +24,16 @@ internal sealed partial class ChildServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Time that the process spent on processors.</summary>
+    public TimeSpan ProcessorTime
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.TotalProcessorTime;
+        }
+    }
+
     /// <summary>Starts <c>kvasir</c> with the arguments and waits until it says where it listens.</summary>
     public static async Task<ChildServer> StartAsync(IEnumerable<string> arguments, CancellationToken cancel)
     {
