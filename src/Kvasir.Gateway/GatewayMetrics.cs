@@ -34,6 +34,7 @@ public sealed class GatewayMetrics : IDisposable
         _meter.CreateObservableGauge("kvasir_gateway_requests_inside", inside, null, "Requests that are being answered.");
         _meter.CreateObservableGauge("kvasir_gateway_requests_waiting", () => doors.Queue.Waiting, null, "Requests that wait for room.");
         _meter.CreateObservableGauge("kvasir_gateway_index_bytes", () => caches.Bytes, null, "Bytes of the cache indexes.");
+        _meter.CreateObservableCounter("kvasir_gateway_index_unremembered_blocks", () => caches.Events.Unremembered, null, "Blocks that found no room in the exact index.");
         Gauge("kvasir_gateway_worker_in_flight", "Requests at a worker.", worker => worker.Load.InFlight);
         Gauge("kvasir_gateway_worker_pending_tokens", "Uncached prompt tokens that a worker has yet to compute.", worker => worker.Load.PendingTokens);
         Gauge("kvasir_gateway_worker_ready", "Whether a worker takes requests.", worker => worker.TakesRequests ? 1 : 0);

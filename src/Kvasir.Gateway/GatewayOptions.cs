@@ -31,6 +31,8 @@ public sealed record GatewayOptions
     public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromMinutes(5);
     /// <summary>Largest request body in bytes.</summary>
     public long MaxBodyBytes { get; init; } = 32 << 20;
+    /// <summary>Bytes that the exact index of workers' caches may hold; what finds no room in it is believed absent.</summary>
+    public long MaxIndexBytes { get; init; } = 4L << 30;
     /// <summary>Time that running answers may take to finish after the gateway was asked to stop.</summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(30);
     /// <summary>Where further workers are found.</summary>

@@ -54,6 +54,7 @@ public sealed class GatewayState : IDisposable
         Discovery.Apply(options.Workers, options.Discoveries);
         Doors.Apply(options.Tenants, options.MaxInside, options.MaxWaiting);
         (Router.Policy, Router.Shadows, Router.GoalSeconds) = (policy, shadows, options.TimeToFirstTokenGoal?.TotalSeconds);
+        Caches.Events.MostBytes = options.MaxIndexBytes;
         Options = options;
     }
 

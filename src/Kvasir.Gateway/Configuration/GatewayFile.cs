@@ -50,6 +50,7 @@ public static class GatewayFile
             ConnectTimeout = root.Seconds("connectSeconds", 0.01, LongestSeconds) ?? plain.ConnectTimeout,
             IdleTimeout = root.Seconds("idleSeconds", 0.1, LongestSeconds) ?? plain.IdleTimeout,
             DrainTime = root.Seconds("drainSeconds", 0, LongestSeconds) ?? plain.DrainTime,
+            MaxIndexBytes = root.Whole("maxIndexMebibytes", 1, 1 << 20) is { } mebibytes ? mebibytes * (1L << 20) : plain.MaxIndexBytes,
             MaxBodyBytes = root.Whole("maxBodyBytes", 1, int.MaxValue) ?? plain.MaxBodyBytes,
             MaxInside = root.Whole("maxInside", 1, int.MaxValue) ?? plain.MaxInside,
             MaxWaiting = root.Whole("maxWaiting", 0, int.MaxValue) ?? plain.MaxWaiting,

@@ -40,6 +40,24 @@ public sealed class EventIndex
     /// <summary>Bytes held by the index.</summary>
     public long Bytes => _prefixes.Bytes + _sources.Sum(source => source?.Bytes ?? 0);
 
+    /// <summary>
+    /// Whether it may take more memory. Without it, blocks that find no room are not remembered: it believes less than
+    /// there is, never more, and takes new ones as others are removed.
+    /// </summary>
+    public bool MayGrow
+    {
+        get => _prefixes.MayGrow;
+        set
+        {
+            _prefixes.MayGrow = value;
+            foreach (var source in _sources)
+                if (source is not null) source.Copies.MayGrow = value;
+        }
+    }
+
+    /// <summary>Stored blocks that found no room.</summary>
+    public long Unremembered { get; private set; }
+
     /// <summary>Stored blocks that were dropped because their parent is unknown: their position, and so their prefix, cannot be known.</summary>
     public long Orphans => _orphans;
 
@@ -70,7 +88,7 @@ public sealed class EventIndex
     /// <summary>Applies one event of a worker.</summary>
     public void Apply(int worker, KvEvent change)
     {
-        var source = _sources[worker] ??= new Source();
+        var source = _sources[worker] ??= new Source { Copies = { MayGrow = MayGrow } };
         switch (change)
         {
             case BlocksStored stored: Store(worker, source, stored); break;
@@ -116,6 +134,11 @@ public sealed class EventIndex
             if (tokens.Length < BlockSize) break;
             parent = BlockHash.Next(parent, tokens);
             ref var copy = ref source.Copies.FindOrAdd(NameInSource(stored.Blocks[i], stored.Group), out var added);
+            if (Unsafe.IsNullRef(ref copy))
+            {
+                Unremembered += stored.Blocks.Length - i;
+                return;
+            }
             if (!added && copy.Block != parent) Forget(worker, ref copy);
             copy.Block = parent;
             AddCopy(worker, ref copy, stored.Tier);

@@ -25,16 +25,19 @@ internal sealed class HashTable<TValue> where TValue : unmanaged
     /// <summary>Entries.</summary>
     public long Count { get; private set; }
 
+    /// <summary>Whether the table may take more memory; without it, only what fits is taken.</summary>
+    public bool MayGrow { get; set; } = true;
+
     /// <summary>Bytes held.</summary>
     public long Bytes => _shards.Sum(shard => shard.Bytes);
 
     /// <summary>The value of <paramref name="key"/>, or a null reference.</summary>
     public ref TValue Find(ulong key) => ref ShardOf(key).Find(Stored(key));
 
-    /// <summary>The value of <paramref name="key"/>, a new default one if there was none.</summary>
+    /// <summary>The value of <paramref name="key"/>, a new default one if there was none, or a null reference if there is no room and it may not grow.</summary>
     public ref TValue FindOrAdd(ulong key, out bool added)
     {
-        ref var value = ref ShardOf(key).FindOrAdd(Stored(key), out added);
+        ref var value = ref ShardOf(key).FindOrAdd(Stored(key), MayGrow, out added);
         if (added) Count++;
         return ref value;
     }
@@ -73,10 +76,18 @@ internal sealed class HashTable<TValue> where TValue : unmanaged
             return ref _keys[slot] == key ? ref _values[slot] : ref Unsafe.NullRef<TValue>();
         }
 
-        public ref TValue FindOrAdd(ulong key, out bool added)
+        public ref TValue FindOrAdd(ulong key, bool mayGrow, out bool added)
         {
             // Three quarters full at most, growing by half as much again: 100 M entries stay within 22 bytes of slack each.
-            if ((_count + 1) * 4L > _keys.Length * 3L) Grow();
+            if ((_count + 1) * 4L > _keys.Length * 3L)
+            {
+                if (!mayGrow)
+                {
+                    added = false;
+                    return ref Find(key);
+                }
+                Grow();
+            }
             var slot = SlotOf(key);
             added = _keys[slot] != key;
             if (added)

@@ -30,6 +30,9 @@ internal sealed class HolderSets
     /// <summary>64-bit words of one set as <see cref="CopyTo"/> and <see cref="Intersect"/> see it.</summary>
     public int Words => _words;
 
+    /// <summary>Whether the pool may take more memory; without it, a holder that needs it is not noted.</summary>
+    public bool MayGrow { get; set; } = true;
+
     /// <summary>Bytes held by the pool.</summary>
     public long Bytes => _bits.LongLength * sizeof(ulong) + _free.Count * sizeof(uint);
 
@@ -40,6 +43,7 @@ internal sealed class HolderSets
         if ((set & PoolFlag) == 0)
         {
             var pooled = Rent();
+            if (pooled == Empty) return set;
             Bits(pooled)[(int)set >> 6] |= 1UL << (int)(set & 63);
             set = pooled;
         }
@@ -78,50 +82,48 @@ internal sealed class HolderSets
         if (set != Empty) alive[(int)set >> 6] = Spread(1UL << (int)(set & 63));
     }
 
-    /// <summary>Keeps in <paramref name="alive"/> [Words] what is also in the set. Whether anything left, and whether anything stayed.</summary>
-    public (bool Changed, bool Any) Intersect(uint set, Span<ulong> alive)
+    /// <summary>Whether all of <paramref name="alive"/> [Words] is in the set.</summary>
+    public bool Covers(uint set, ReadOnlySpan<ulong> alive)
     {
-        return set == Empty || (set & PoolFlag) == 0 ? IntersectSingle(set, alive) : IntersectPooled(Bits(set), alive);
-    }
-
-    private (bool Changed, bool Any) IntersectSingle(uint set, Span<ulong> alive)
-    {
-        ulong lost = 0, kept = 0;
-        for (var word = 0; word < alive.Length; word++)
-        {
-            var mask = set != Empty && (int)set >> 6 == word ? Spread(1UL << (int)(set & 63)) : 0;
-            lost |= alive[word] & ~mask;
-            alive[word] &= mask;
-            kept |= alive[word];
-        }
-        return (lost != 0, kept != 0);
-    }
-
-    private (bool Changed, bool Any) IntersectPooled(ReadOnlySpan<ulong> bits, Span<ulong> alive)
-    {
-        var (lost, kept) = (Vector<ulong>.Zero, Vector<ulong>.Zero);
+        if (set == Empty || (set & PoolFlag) == 0) return IsWithin(set, alive);
+        var bits = Bits(set);
         var (next, nextTwo) = (new Vector<ulong>(_next), new Vector<ulong>(_nextTwo));
+        var lost = Vector<ulong>.Zero;
         var word = 0;
         for (; word + Vector<ulong>.Count <= alive.Length; word += Vector<ulong>.Count)
         {
-            var (mask, before) = (new Vector<ulong>(bits[word..]), new Vector<ulong>(alive[word..]));
+            var mask = new Vector<ulong>(bits[word..]);
             mask |= (mask << 1) & next;
             mask |= (mask << 2) & nextTwo;
-            var after = before & mask;
-            lost |= before ^ after;
-            kept |= after;
-            after.CopyTo(alive[word..]);
+            lost |= Vector.AndNot(new Vector<ulong>(alive[word..]), mask);
         }
-        ulong lostTail = 0, keptTail = 0;
-        for (; word < alive.Length; word++)
-        {
-            var mask = Spread(bits[word]);
-            lostTail |= alive[word] & ~mask;
-            alive[word] &= mask;
-            keptTail |= alive[word];
-        }
-        return (lostTail != 0 || lost != Vector<ulong>.Zero, keptTail != 0 || kept != Vector<ulong>.Zero);
+        ulong lostTail = 0;
+        for (; word < alive.Length; word++) lostTail |= alive[word] & ~Spread(bits[word]);
+        return lostTail == 0 && lost == Vector<ulong>.Zero;
     }
+
+    /// <summary>Keeps in <paramref name="alive"/> [Words] what is also in the set. Whether anything stayed.</summary>
+    public bool Intersect(uint set, Span<ulong> alive)
+    {
+        var single = set == Empty || (set & PoolFlag) == 0;
+        ReadOnlySpan<ulong> bits = single ? default : Bits(set);
+        ulong kept = 0;
+        for (var word = 0; word < alive.Length; word++)
+        {
+            alive[word] &= single ? MaskOf(set, word) : Spread(bits[word]);
+            kept |= alive[word];
+        }
+        return kept != 0;
+    }
+
+    private bool IsWithin(uint holder, ReadOnlySpan<ulong> alive)
+    {
+        ulong lost = 0;
+        for (var word = 0; word < alive.Length; word++) lost |= alive[word] & ~MaskOf(holder, word);
+        return lost == 0;
+    }
+
+    private ulong MaskOf(uint holder, int word) => holder != Empty && (int)holder >> 6 == word ? Spread(1UL << (int)(holder & 63)) : 0;
 
     private ulong Spread(ulong word)
     {
@@ -135,6 +137,7 @@ internal sealed class HolderSets
     {
         if (_free.TryPop(out var free)) return free;
         var needed = (int)(_used + 1) * _words;
+        if (needed > _bits.Length && !MayGrow) return Empty;
         if (needed > _bits.Length) Array.Resize(ref _bits, Math.Max(needed, _bits.Length + Math.Max(_bits.Length / 2, 64 * _words)));
         return _used++ | PoolFlag;
     }

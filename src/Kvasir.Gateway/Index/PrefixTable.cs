@@ -24,10 +24,18 @@ public sealed class PrefixTable
     /// <summary>Bytes held.</summary>
     public long Bytes => _blocks.Bytes + _sets.Bytes;
 
+    /// <summary>Whether it may take more memory; without it, what finds no room is not noted.</summary>
+    public bool MayGrow
+    {
+        get => _blocks.MayGrow;
+        set => _blocks.MayGrow = _sets.MayGrow = value;
+    }
+
     /// <summary>Notes that <paramref name="holder"/> has the block.</summary>
     public void Add(ulong block, int holder)
     {
         ref var set = ref _blocks.FindOrAdd(block, out var added);
+        if (Unsafe.IsNullRef(ref set)) return;
         set = _sets.Add(added ? HolderSets.Empty : set, holder);
     }
 
@@ -60,13 +68,14 @@ public sealed class PrefixTable
         while (any && position < chain.Length)
         {
             var count = Math.Min(Batch, chain.Length - position);
-            // Look-ups that do not wait for each other: memory answers them together.
             for (var i = 0; i < count; i++) sets[i] = SetOf(chain[position + i]);
             for (var i = 0; any && i < count; i++, position++)
             {
+                // Along most of a prompt nobody falls out, which takes no writing to see.
+                if (_sets.Covers(sets[i], alive)) continue;
                 alive.CopyTo(before);
-                (var changed, any) = _sets.Intersect(sets[i], alive);
-                if (changed) Record(before, alive, position, lengths);
+                any = _sets.Intersect(sets[i], alive);
+                Record(before, alive, position, lengths);
             }
         }
         before.Clear();

@@ -8,18 +8,25 @@ namespace Kvasir.Gateway.Routing;
 /// <summary>The exact indexes, one per block size, and the subscribers that feed them.</summary>
 public sealed class EventSources(int workers) : IDisposable
 {
-    private const int LargestBlock = 1 << 16, MostRanks = 64;
+    private const int LargestBlock = 1 << 16, MostRanks = 64, MeasureEvery = 1024;
     private static readonly int Tiers = Enum.GetValues<KvTier>().Length;
     private readonly Lock _lock = new();
     private readonly Dictionary<int, EventIndex> _byBlockSize = [];
     private readonly Dictionary<Worker, List<KvEventSubscriber>> _subscribers = [];
-    private readonly int[] _blockSizeOf = new int[workers];
+    private readonly int[] _blockSizeOf = new int[workers], _groupOf = new int[workers];
+    private int _unmeasured;
 
     /// <summary>Whether any worker has told events.</summary>
     public bool Any { get { lock (_lock) return _byBlockSize.Count > 0; } }
 
     /// <summary>Bytes of the indexes.</summary>
     public long Bytes { get { lock (_lock) return _byBlockSize.Values.Sum(index => index.Bytes); } }
+
+    /// <summary>Bytes that the indexes may hold, give or take their last step of growth.</summary>
+    public long MostBytes { get; set; } = long.MaxValue;
+
+    /// <summary>Blocks that were not remembered for want of room.</summary>
+    public long Unremembered { get { lock (_lock) return _byBlockSize.Values.Sum(index => index.Unremembered); } }
 
     /// <summary>Blocks in the indexes.</summary>
     public long Blocks { get { lock (_lock) return _byBlockSize.Values.Sum(index => index.Blocks); } }
@@ -124,10 +131,22 @@ public sealed class EventSources(int workers) : IDisposable
         {
             if (!_byBlockSize.TryGetValue(first.BlockSize, out var index)) _byBlockSize[first.BlockSize] = index = new EventIndex(first.BlockSize, workers);
             index.Apply(worker.Number, change);
-            _blockSizeOf[worker.Number] = first.BlockSize;
+            // Of groups with unlike blocks the first, which attends to everything, says how far a prefix reaches.
+            if (_blockSizeOf[worker.Number] == 0 || first.Group / MostRanks <= _groupOf[worker.Number])
+                (_blockSizeOf[worker.Number], _groupOf[worker.Number]) = (first.BlockSize, first.Group / MostRanks);
+            Measure(first.Blocks.Length);
             return;
         }
         foreach (var index in _byBlockSize.Values) index.Apply(worker.Number, change);
+    }
+
+    /// <summary>Adding up all tables takes longer than a block: it is done once in a thousand.</summary>
+    private void Measure(int stored)
+    {
+        if ((_unmeasured += stored) < MeasureEvery) return;
+        _unmeasured = 0;
+        var mayGrow = _byBlockSize.Values.Sum(index => index.Bytes) < MostBytes;
+        foreach (var index in _byBlockSize.Values) index.MayGrow = mayGrow;
     }
 
     private void Predict(EventIndex index, ReadOnlySpan<int> tokens, Span<double> device, Span<double> slower)

@@ -1,0 +1,91 @@
+using Kvasir.Gateway.Fleet;
+using Kvasir.Gateway.Routing;
+using Kvasir.Protocol.KvEvents;
+
+namespace Kvasir.Gateway.Tests.Routing;
+
+/// <summary>Ranks, groups, block sizes and the bound on memory, as a worker's events reach the indexes.</summary>
+public sealed class EventSourcesTests
+{
+    private readonly Worker worker = new(0, WorkerAddress.Parse("vllm=http://worker.test:8000"), TimeProvider.System);
+
+    [Fact]
+    public void A_rank_that_the_batch_names_counts_more_than_the_port_it_came_from()
+    {
+        using var sources = new EventSources(1);
+        // Both ranks use one key for unlike blocks; what the second removes is its own.
+        sources.Apply(worker, 0, Batch(Stored(1, 4, Tokens(4))));
+        sources.Apply(worker, 1, Batch(Stored(1, 4, Tokens(4, 500))));
+        sources.Apply(worker, 1, Batch(new BlocksRemoved { Blocks = [BlockKey.FromInteger(1)] }));
+        Assert.Equal((4, 0), (Held(sources, Tokens(4)), Held(sources, Tokens(4, 500))));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Of_groups_with_unlike_block_sizes_the_first_says_how_far_a_prefix_reaches(bool firstComesLast)
+    {
+        using var sources = new EventSources(1);
+        KvEvent[] stored = [Stored(1, 4, Tokens(8)), Stored(1, 8, Tokens(16)) with { Group = 1 }];
+        sources.Apply(worker, 0, Batch(firstComesLast ? [stored[1], stored[0]] : stored));
+        Assert.Equal(8, Held(sources, Tokens(16)));
+        sources.Apply(worker, 0, Batch(new BlocksRemoved { Blocks = [BlockKey.FromInteger(1), BlockKey.FromInteger(2)], Group = 1 }));
+        Assert.Equal(8, Held(sources, Tokens(16)));
+        sources.Apply(worker, 0, Batch(new BlocksRemoved { Blocks = [BlockKey.FromInteger(1)] }));
+        Assert.Equal(0, Held(sources, Tokens(16)));
+    }
+
+    [Fact]
+    public void A_clear_in_the_midst_of_a_batch_leaves_what_comes_after_it()
+    {
+        using var sources = new EventSources(1);
+        sources.Apply(worker, 0, Batch(Stored(1, 4, Tokens(8)), new AllBlocksCleared(), Stored(7, 4, Tokens(4, 500))));
+        Assert.Equal((0, 4), (Held(sources, Tokens(8)), Held(sources, Tokens(4, 500))));
+    }
+
+    [Fact]
+    public void What_is_removed_before_it_is_stored_or_stored_twice_keeps_counts_right()
+    {
+        using var sources = new EventSources(1);
+        var removed = new BlocksRemoved { Blocks = [BlockKey.FromInteger(1)] };
+        sources.Apply(worker, 0, Batch(removed, Stored(1, 4, Tokens(4)), Stored(1, 4, Tokens(4)), removed));
+        Assert.Equal(4, Held(sources, Tokens(4)));
+        sources.Apply(worker, 0, Batch(removed, removed));
+        Assert.Equal(0, Held(sources, Tokens(4)));
+    }
+
+    [Fact]
+    public void Beyond_its_bytes_the_index_remembers_nothing_new_until_something_goes()
+    {
+        const int most = 1 << 20;
+        using var sources = new EventSources(1) { MostBytes = most };
+        for (var i = 0; i < 40_000; i++) sources.Apply(worker, 0, Batch(Stored((ulong)(i + 1) * 0x9E37_79B9_7F4A_7C15, 4, Tokens(4, i * 4))));
+        // A thousand blocks between two measurements, and one step of growth, by half, of tables that double as they go.
+        Assert.InRange(sources.Bytes, most, 2 * most);
+        Assert.True(sources.Unremembered > 0);
+        Assert.Equal((4, 0), (Held(sources, Tokens(4)), Held(sources, Tokens(4, 39_999 * 4))));
+        for (var i = 0; i < 2_000; i++) sources.Apply(worker, 0, Batch(new BlocksRemoved { Blocks = [BlockKey.FromInteger((ulong)(i + 1) * 0x9E37_79B9_7F4A_7C15)] }));
+        var before = sources.Blocks;
+        for (var i = 0; i < 500; i++) sources.Apply(worker, 0, Batch(Stored((ulong)(i + 50_001) * 0x9E37_79B9_7F4A_7C15, 4, Tokens(4, (i + 50_001) * 4))));
+        Assert.True(sources.Blocks > before, "Room that was given back should be used.");
+        Assert.Equal(0, Held(sources, Tokens(4)));
+    }
+
+    private static KvEventBatch Batch(params KvEvent[] events) => new(1, [.. events]);
+
+    private static BlocksStored Stored(ulong firstKey, int blockSize, int[] tokens) => new()
+    {
+        Blocks = [.. Enumerable.Range(0, tokens.Length / blockSize).Select(i => BlockKey.FromInteger(firstKey + (ulong)i))],
+        Tokens = [.. tokens],
+        BlockSize = blockSize,
+    };
+
+    private static int[] Tokens(int count, int first = 100) => [.. Enumerable.Range(first, count)];
+
+    private static double Held(EventSources sources, int[] prompt)
+    {
+        var (device, slower) = (new double[1], new double[1]);
+        sources.Predict(prompt, [], 1 << 20, device, slower);
+        return device[0];
+    }
+}
