@@ -13,10 +13,13 @@ public static class GatewayTracing
     private const string AspNetCore = "Microsoft.AspNetCore", Endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT";
     private static readonly ActivitySource Source = new(SourceName);
 
-    /// <summary>Sends spans to the collector that the usual variable names; without one none is made.</summary>
+    /// <summary>Whether the usual variable names a collector.</summary>
+    internal static bool IsOn => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(Endpoint));
+
+    /// <summary>Sends spans to the collector; without one none is made.</summary>
     internal static void Configure(TracerProviderBuilder tracing)
     {
-        if (string.IsNullOrEmpty(Environment.GetEnvironmentVariable(Endpoint))) return;
+        if (!IsOn) return;
         tracing.AddSource(SourceName, AspNetCore).AddOtlpExporter();
     }
 

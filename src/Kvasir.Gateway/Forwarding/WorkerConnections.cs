@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 
 namespace Kvasir.Gateway.Forwarding;
@@ -13,6 +14,8 @@ internal static class WorkerConnections
         UseCookies = false,
         EnableMultipleHttp2Connections = true,
         ConnectTimeout = options.ConnectTimeout,
+        // Without a collector a client's traceparent passes as any other header does.
+        ActivityHeadersPropagator = GatewayTracing.IsOn ? DistributedContextPropagator.Current : null,
         PooledConnectionLifetime = TimeSpan.FromMinutes(10),
     }, disposeHandler: true);
 }

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
-using Kvasir.Protocol;
 using Kvasir.Protocol.KvEvents;
 
 namespace Kvasir.Gateway.Index;
@@ -14,7 +13,7 @@ public sealed class EventIndex
 {
     private readonly PrefixTable _prefixes;
     private readonly Source?[] _sources;
-    private readonly UInt128 _root;
+    private readonly ulong _root;
     private readonly int _tiers = Enum.GetValues<KvTier>().Length;
     private long _orphans;
 
@@ -28,7 +27,7 @@ public sealed class EventIndex
         BlockSize = blockSize;
         _prefixes = new PrefixTable(workers * _tiers, tiered: true);
         _sources = new Source?[workers];
-        _root = BlockHash.Root(salt);
+        _root = PrefixName.Root(salt);
     }
 
     /// <summary>Tokens per block.</summary>
@@ -71,8 +70,8 @@ public sealed class EventIndex
         var parent = _root;
         for (var i = 0; i < blocks; i++)
         {
-            parent = BlockHash.Next(parent, tokens.Slice(i * BlockSize, BlockSize));
-            chain[i] = (ulong)parent;
+            parent = PrefixName.Next(parent, tokens.Slice(i * BlockSize, BlockSize));
+            chain[i] = parent;
         }
         return blocks;
     }
@@ -105,7 +104,7 @@ public sealed class EventIndex
         source.Copies.ForEach((_, copy) =>
         {
             for (var tier = 0; tier < _tiers; tier++)
-                if (copy.Count((KvTier)tier) > 0) _prefixes.Remove((ulong)copy.Block, HolderOf(worker, (KvTier)tier));
+                if (copy.Count((KvTier)tier) > 0) _prefixes.Remove(copy.Block, HolderOf(worker, (KvTier)tier));
         });
     }
 
@@ -132,7 +131,7 @@ public sealed class EventIndex
             var tokens = TokensOf(stored, i);
             // A short last page is not a full block: no prompt's chain can name it.
             if (tokens.Length < BlockSize) break;
-            parent = BlockHash.Next(parent, tokens);
+            parent = PrefixName.Next(parent, tokens);
             ref var copy = ref source.Copies.FindOrAdd(NameInSource(stored.Blocks[i], stored.Group), out var added);
             if (Unsafe.IsNullRef(ref copy))
             {
@@ -145,7 +144,7 @@ public sealed class EventIndex
         }
     }
 
-    private bool TryParent(Source source, BlocksStored stored, out UInt128 parent)
+    private bool TryParent(Source source, BlocksStored stored, out ulong parent)
     {
         parent = RootOf(stored);
         if (stored.Parent is not { } key) return true;
@@ -156,13 +155,13 @@ public sealed class EventIndex
     }
 
     /// <summary>Adapters and salts separate equal tokens, so their blocks hang from a root of their own.</summary>
-    private UInt128 RootOf(BlocksStored stored)
+    private ulong RootOf(BlocksStored stored)
     {
         var extra = stored.ExtraKeys.IsDefaultOrEmpty ? null : stored.ExtraKeys[0];
         if (stored.Adapter is null && extra is null) return _root;
-        Span<byte> root = stackalloc byte[16];
-        System.Buffers.Binary.BinaryPrimitives.WriteUInt128LittleEndian(root, _root);
-        return BlockHash.Root([.. root, .. System.Text.Encoding.UTF8.GetBytes($"{stored.Adapter}\0{extra}")]);
+        Span<byte> root = stackalloc byte[sizeof(ulong)];
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(root, _root);
+        return PrefixName.Root([.. root, .. System.Text.Encoding.UTF8.GetBytes($"{stored.Adapter}\0{extra}")]);
     }
 
     private ReadOnlySpan<int> TokensOf(BlocksStored stored, int block)
@@ -179,21 +178,21 @@ public sealed class EventIndex
             var name = NameInSource(key, removed.Group);
             ref var copy = ref source.Copies.Find(name);
             if (Unsafe.IsNullRef(ref copy) || copy.Count(removed.Tier) == 0) continue;
-            if (copy.Release(removed.Tier) == 0) _prefixes.Remove((ulong)copy.Block, HolderOf(worker, removed.Tier));
+            if (copy.Release(removed.Tier) == 0) _prefixes.Remove(copy.Block, HolderOf(worker, removed.Tier));
             if (copy.IsEmpty) source.Copies.Remove(name);
         }
     }
 
     private void AddCopy(int worker, ref Copy copy, KvTier tier)
     {
-        if (copy.Take(tier) == 1) _prefixes.Add((ulong)copy.Block, HolderOf(worker, tier));
+        if (copy.Take(tier) == 1) _prefixes.Add(copy.Block, HolderOf(worker, tier));
     }
 
     /// <summary>The engine gave a key to another block without removing the first: the newest word counts.</summary>
     private void Forget(int worker, ref Copy copy)
     {
         for (var tier = 0; tier < _tiers; tier++)
-            if (copy.Count((KvTier)tier) > 0) _prefixes.Remove((ulong)copy.Block, HolderOf(worker, (KvTier)tier));
+            if (copy.Count((KvTier)tier) > 0) _prefixes.Remove(copy.Block, HolderOf(worker, (KvTier)tier));
         copy = default;
     }
 
@@ -210,7 +209,7 @@ public sealed class EventIndex
     /// <summary>A block of one worker and how many physical copies each tier holds: engines store and remove every copy.</summary>
     private struct Copy
     {
-        public UInt128 Block;
+        public ulong Block;
         private uint _counts;
 
         public readonly bool IsEmpty => _counts == 0;
