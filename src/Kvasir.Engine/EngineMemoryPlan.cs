@@ -23,18 +23,25 @@ public sealed record EngineMemoryPlan
 
     /// <summary>Lines of the ledger.</summary>
     public required ImmutableArray<LedgerLine> Lines { get; init; }
-    /// <summary>Blocks of 16 tokens in the KV cache.</summary>
+    /// <summary>Blocks of the KV cache: 16 tokens each, of one group of layers.</summary>
     public required int KvBlocks { get; init; }
+    /// <summary>Bytes of a block.</summary>
+    public required long KvBlockBytes { get; init; }
+    /// <summary>Tokens for which the KV cache has room while no window has passed any.</summary>
+    public required int KvTokens { get; init; }
     /// <summary>Blocks that the KV tier in main memory holds.</summary>
     public required int HostBlocks { get; init; }
     /// <summary>Blocks that the KV tier on disk holds.</summary>
     public required int DiskBlocks { get; init; }
-    /// <summary>Bytes that one token's keys and values take in all layers.</summary>
+    /// <summary>Bytes that one token's keys and values take in all layers, while no window has passed it.</summary>
     public required long KvBytesPerToken { get; init; }
     /// <summary>Most tokens of one sequence.</summary>
     public required int ContextTokens { get; init; }
     /// <summary>Tokens of the largest step.</summary>
     public required int StepTokens { get; init; }
+
+    /// <summary>How layers share blocks.</summary>
+    internal KvGroups Groups { get; private init; } = KvGroups.One();
 
     /// <summary>Sum of all lines.</summary>
     public long TotalBytes => Lines.Sum(line => line.Bytes);
@@ -57,7 +64,8 @@ public sealed record EngineMemoryPlan
         var weights = options.Mapped ? 0 : WeightLoader.ArenaBytes(tensors);
         var activations = DecoderBuffers.Bytes(spec, stepTokens, LogitRows) + RopeTables.Bytes(spec, stepTokens);
         var sampler = Sampler.Bytes(spec.VocabularySize);
-        var blockBytes = KvMemory.Layouts(spec, options.KvFormat).Sum(layout => layout.BlockBytes);
+        var groups = KvGroups.For(spec, options.KvFormat, options.ChunkTokens);
+        var blockBytes = groups.BlockBytes;
         var (hostBlocks, diskBlocks) = TierBlocks(options, blockBytes);
         var (host, disk) = (hostBlocks * blockBytes, diskBlocks > 0 ? (DiskTier.Buffers + 1) * blockBytes : 0);
         // One more for what is being sent.
@@ -68,12 +76,12 @@ public sealed record EngineMemoryPlan
         var index = PrefixCache.BytesPerBlock(options.Eviction);
         var rest = weights + activations + sampler + host + disk + remote + tierIndex;
         var left = budgetBytes - rest;
-        var wanted = options.KvTokens is { } tokens ? BlockTable.BlocksFor(tokens) : (long)options.MaxSequences * BlockTable.BlocksFor(context);
+        var wanted = options.KvTokens is { } tokens ? (long)groups.Count * BlockTable.BlocksFor(tokens) : (long)options.MaxSequences * groups.Blocks(context);
         var affordable = Math.Max(0, left) / (blockBytes + index);
-        var least = options.KvTokens is not null ? wanted : Math.Min(wanted, BlockTable.BlocksFor(Math.Min(context, 512)));
+        var least = options.KvTokens is not null ? wanted : Math.Min(wanted, groups.Blocks(Math.Min(context, 512)));
         if (affordable < least)
             throw new MemoryBudgetException("The engine", rest + least * (blockBytes + index), budgetBytes,
-                $"Weights take {new ByteSize(weights)}, activations {new ByteSize(activations)}, the KV cache {new ByteSize(least * blockBytes)} for {least * BlockTable.BlockTokens} tokens"
+                $"Weights take {new ByteSize(weights)}, activations {new ByteSize(activations)}, the KV cache {new ByteSize(least * blockBytes)} for {groups.Tokens((int)Math.Min(least, int.MaxValue))} tokens"
                 + (host + disk > 0 ? $", its tiers {new ByteSize(host + disk + remote + tierIndex)}. " : ". ")
                 + "Raise --memory, take a smaller quantization, or lower --context, --max-seqs or --chunk.");
         var blocks = (int)Math.Min(Math.Min(wanted, affordable), int.MaxValue / BlockTable.BlockTokens);
@@ -87,8 +95,11 @@ public sealed record EngineMemoryPlan
             HostBlocks = (int)hostBlocks,
             DiskBlocks = (int)diskBlocks,
             KvBlocks = blocks,
-            KvBytesPerToken = blockBytes / BlockTable.BlockTokens,
-            ContextTokens = (int)Math.Min(context, (long)blocks * BlockTable.BlockTokens),
+            KvBlockBytes = blockBytes,
+            KvBytesPerToken = groups.Count * blockBytes / BlockTable.BlockTokens,
+            KvTokens = blocks / groups.Count * BlockTable.BlockTokens,
+            Groups = groups,
+            ContextTokens = Math.Min(context, groups.Tokens(blocks)),
             StepTokens = stepTokens,
         };
     }

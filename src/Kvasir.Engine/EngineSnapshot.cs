@@ -10,8 +10,10 @@ public sealed record EngineSnapshot
     public required int Running { get; init; }
     /// <summary>Requests that wait.</summary>
     public required int Waiting { get; init; }
-    /// <summary>KV blocks in all.</summary>
+    /// <summary>KV blocks in all: 16 tokens each, of one group of layers.</summary>
     public required int KvBlocks { get; init; }
+    /// <summary>Tokens for which they have room while no window has passed any.</summary>
+    public required int KvTokens { get; init; }
     /// <summary>KV blocks that sequences hold.</summary>
     public required int KvBlocksUsed { get; init; }
     /// <summary>KV blocks that nobody holds and whose contents are kept for later requests.</summary>

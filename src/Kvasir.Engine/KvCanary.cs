@@ -57,16 +57,16 @@ internal sealed class KvCanary
 
     private KvCanary(ModelSpec spec, Decoder decoder, NativeBuffer memory, KvFormats format, int tokens, int stepTokens)
     {
-        var pool = new BlockPool(BlockTable.BlocksFor(tokens));
-        _table = new BlockTable(pool);
-        _table.TryGrow(tokens);
-        var reference = KvMemory.Layouts(spec, KvFormat.F16);
-        var first = pool.Capacity * reference.Sum(layout => layout.BlockBytes);
+        var (reference, chosen) = (KvGroups.For(spec, KvFormat.F16, tokens), KvGroups.For(spec, format, tokens));
+        var pool = new BlockPool(chosen.Blocks(tokens));
+        _table = new BlockTable(pool, chosen);
+        _table.TryGrow(tokens, computed: 0);
+        var first = pool.Capacity * reference.BlockBytes;
         _reference = decoder.Over(new KvMemory(reference, pool.Capacity, memory.All).Layers);
-        _chosen = decoder.Over(new KvMemory(KvMemory.Layouts(spec, format), pool.Capacity, memory.Slice(first, memory.Bytes - first)).Layers);
+        _chosen = decoder.Over(new KvMemory(chosen, pool.Capacity, memory.Slice(first, memory.Bytes - first)).Layers);
         _rows = Math.Clamp(WaitingBytes / sizeof(float) / spec.VocabularySize, 1, Math.Min(stepTokens, EngineMemoryPlan.LogitRows));
         _waiting = new float[_rows * spec.VocabularySize];
-        _step = new Step(_rows);
+        _step = new Step(_rows, chosen.Count);
     }
 
     /// <summary>What the options' keys and values cost; null where they are not to be tried, or too little of the text fits.</summary>
@@ -81,7 +81,11 @@ internal sealed class KvCanary
         if (options.KvFormat.LeastBits >= 16 || options.KvCanaryBound is not { } bound || options.KvCanaryTokens.IsDefaultOrEmpty) return null;
         int[] tokens = [.. options.KvCanaryTokens.Where(token => (uint)token < (uint)spec.VocabularySize).Take(plan.ContextTokens)];
         var result = Run(spec, decoder, memory, options.KvFormat, tokens, plan.StepTokens);
-        if (result is null) return null;
+        if (result is null)
+        {
+            options.Warn($"Keys and values in {options.KvFormat} were not tried: fewer than {FewestTokens} tokens of text fit into the KV cache twice.");
+            return null;
+        }
         // Not a number is more than anything.
         if (!(result.Change <= bound)) throw new KvCanaryException(result, bound);
         options.Warn(result.ToString());
@@ -97,7 +101,8 @@ internal sealed class KvCanary
     /// <param name="stepTokens">Tokens of the largest step.</param>
     private static KvCanaryResult? Run(ModelSpec spec, Decoder decoder, NativeBuffer memory, KvFormats format, ReadOnlySpan<int> tokens, int stepTokens)
     {
-        var blockBytes = Bytes(spec, KvFormat.F16) + Bytes(spec, format);
+        var groups = KvGroups.For(spec, format, 0);
+        var blockBytes = groups.Count * (groups.BlockBytes + KvGroups.For(spec, KvFormat.F16, 0).BlockBytes);
         var count = (int)Math.Min(tokens.Length, memory.Bytes / blockBytes * BlockTable.BlockTokens);
         if (count < FewestTokens) return null;
         var canary = new KvCanary(spec, decoder, memory, format, count, stepTokens);
@@ -106,8 +111,6 @@ internal sealed class KvCanary
         memory.Clear(BlockTable.BlocksFor(count) * blockBytes);
         return new KvCanaryResult(format, count, Math.Exp(divergence / count) - 1);
     }
-
-    private static long Bytes(ModelSpec spec, KvFormats format) => KvMemory.Layouts(spec, format).Sum(layout => layout.BlockBytes);
 
     /// <summary>Sum over some tokens of the divergence of the two predictions of what follows.</summary>
     private double Divergence(ReadOnlySpan<int> tokens, int position)

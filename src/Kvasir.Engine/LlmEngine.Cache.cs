@@ -83,18 +83,18 @@ public sealed partial class LlmEngine
     {
         var most = (int)(Plan.KvBlocks * _options.KvPinShare);
         var ends = time is { } span ? _time.GetTimestamp() + (long)(span.TotalSeconds * _time.TimestampFrequency) : long.MaxValue;
-        var blocks = _cache.TryPin(new BlockTable(_pool, TenantName.Root(salt)), prompt.AsSpan(), ends, most, out var pinned);
+        var blocks = _cache.TryPin(new BlockTable(_pool, Plan.Groups, TenantName.Root(salt)), prompt.AsSpan(), ends, most, out var pinned);
         if (blocks > most)
             throw new RequestException(RefusalKind.ExceedsPinShare,
                 $"Pins would hold {blocks} blocks ({new ByteSize(blocks * BlockBytes)}), but may hold {most} ({new ByteSize(most * BlockBytes)}), {_options.KvPinShare:0.##} of the {Plan.KvBlocks} that the KV cache has. Unpin something, shorten the prefix, or raise --kv-pin-share or --memory.");
         return pinned is null ? null : new PinOutcome(Pin(pinned), computed, _cache.Records.Pinned * BlockBytes, most * BlockBytes);
     }
 
-    private long BlockBytes => Plan.KvBytesPerToken * BlockTable.BlockTokens;
+    private long BlockBytes => Plan.KvBlockBytes;
 
     private ImmutableArray<KvPin> Pins() => [.. _cache.Pins.Select(Pin)];
 
-    private KvPin Pin(PinnedPrefix pin) => new(KvListing.Id(pin.Name), TenantName.Of(pin.Table.Root), pin.Table.Count * BlockTable.BlockTokens, pin.Table.Count * BlockBytes,
+    private KvPin Pin(PinnedPrefix pin) => new(KvListing.Id(pin.Name), TenantName.Of(pin.Table.Root), pin.Table.Listed * BlockTable.BlockTokens, pin.Table.Held * BlockBytes,
         pin.Ends == long.MaxValue ? null : Math.Max(0, (double)(pin.Ends - _time.GetTimestamp()) / _time.TimestampFrequency));
 
     private static bool TryName(string id, out UInt128 name)

@@ -86,7 +86,7 @@ public sealed partial class LlmEngine : IAsyncDisposable
             var team = Own(new WorkerTeam(options.Threads ?? Environment.ProcessorCount));
             var weights = Own(WeightLoader.Load(checkpoint, team, options.Mapped, progress));
             var blockMemory = Own(new NativeBuffer(plan.Bytes(EngineMemoryPlan.KvLine)));
-            var memory = new KvMemory(KvMemory.Layouts(spec, options.KvFormat), plan.KvBlocks, blockMemory.All);
+            var memory = new KvMemory(plan.Groups, plan.KvBlocks, blockMemory.All);
             var buffers = new DecoderBuffers(spec, plan.StepTokens, EngineMemoryPlan.LogitRows);
             var decoder = Own(new Decoder(spec, weights, memory.Layers, team, buffers, plan.ContextTokens));
             var canary = Engine.KvCanary.Try(spec, options, decoder, blockMemory, plan);
@@ -95,7 +95,7 @@ public sealed partial class LlmEngine : IAsyncDisposable
             var tiers = KvTierFiles.Open(checkpoint, plan, options, memory, owned.Push, () => loop?.Wake(), events);
             var retention = new RetentionEviction(EvictionPolicies.Create(options.Eviction, plan.KvBlocks), plan.KvBlocks, time);
             var blocks = new BlockPool(plan.KvBlocks, retention);
-            var cache = new PrefixCache(blocks, memory.Copy, tiers, events, time, retention);
+            var cache = new PrefixCache(blocks, plan.Groups, memory.Copy, tiers, events, time, retention);
             LlmEngine? engine = null;
             cache.Evicted = eviction => engine?.BlockEvicted?.Invoke(eviction);
             loop = new StepLoop(decoder, new Scheduler(cache, plan.KvBlocks, options), new Sampler(spec.VocabularySize), cache, blocks, tiers, events, plan, time);
@@ -118,7 +118,7 @@ public sealed partial class LlmEngine : IAsyncDisposable
         if (request.Sampling.Seed is { } fixedSeed) seed = fixedSeed;
         else lock (_seeds) seed = (ulong)_seeds.NextInt64();
         var limit = (int)Math.Min(ContextTokens, (long)request.Prompt.Length + request.MaxTokens);
-        var sequence = new Sequence(request, stream, new BlockTable(_pool, TenantName.Root(request.CacheSalt)) { Retention = request.Retention }, seed, Math.Max(limit, request.Prompt.Length), _time.GetTimestamp());
+        var sequence = new Sequence(request, stream, new BlockTable(_pool, Plan.Groups, TenantName.Root(request.CacheSalt)) { Retention = request.Retention }, seed, Math.Max(limit, request.Prompt.Length), _time.GetTimestamp());
         stream.PromptLogProbabilities = sequence.PromptScores;
         _loop.Submit(sequence, _options.MaxSequences, _options.MaxQueue);
         return stream;
@@ -166,7 +166,7 @@ public sealed partial class LlmEngine : IAsyncDisposable
         if (least <= ContextTokens) return;
         // What more memory would help is told apart from what it would not.
         throw least <= (_options.ContextTokens ?? Spec.ContextLength)
-            ? new RequestException(RefusalKind.ExceedsKvCache, $"The prompt has {prompt.Length} tokens, but the KV cache holds {Plan.KvBlocks * BlockTable.BlockTokens} in all ({new ByteSize(Plan.KvBytesPerToken)} each). Shorten it, or raise --memory.")
+            ? new RequestException(RefusalKind.ExceedsKvCache, $"The prompt has {prompt.Length} tokens, but the KV cache holds {ContextTokens} in all ({new ByteSize(Plan.KvBytesPerToken)} each). Shorten it, or raise --memory.")
             : new RequestException(RefusalKind.ExceedsContext, $"The prompt has {prompt.Length} tokens, but the context is {_options.ContextTokens ?? Spec.ContextLength}. Shorten it, or raise --context (the model was trained for {Spec.ContextLength}).");
     }
 }

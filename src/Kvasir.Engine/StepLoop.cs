@@ -48,7 +48,7 @@ internal sealed class StepLoop : IDisposable
         (_decoder, _scheduler, _sampler, _pool, _tiers, _events, _time) = (decoder, scheduler, sampler, pool, tiers, events, time);
         _cache = cache;
         _memory = new MemoryAccount(scheduler, cache, pool, tiers, plan, time);
-        _step = new Step(plan.StepTokens);
+        _step = new Step(plan.StepTokens, plan.Groups.Count);
         _thread = new Thread(Work) { IsBackground = true, Name = "kvasir-engine" };
     }
 
@@ -135,6 +135,7 @@ internal sealed class StepLoop : IDisposable
             Running = Volatile.Read(ref _runningNow),
             Waiting = Volatile.Read(ref _waitingNow) + arrived,
             KvBlocks = _pool.Capacity,
+            KvTokens = _pool.Capacity / _cache.Groups.Count * BlockTable.BlockTokens,
             KvBlocksUsed = Volatile.Read(ref _blocksUsedNow),
             KvBlocksIdle = Volatile.Read(ref _blocksIdleNow),
             KvBlocksPinned = Volatile.Read(ref _blocksPinnedNow),

@@ -50,7 +50,7 @@ public sealed class EngineReadingTests
     [Fact]
     public void Kvasir_tells_its_blocks()
     {
-        var reading = Read("kvasir", "kvasir_num_requests_running 2\nkvasir_kv_cache_blocks 100\nkvasir_kv_cache_usage_perc 0.5");
+        var reading = Read("kvasir", "kvasir_num_requests_running 2\nkvasir_kv_cache_tokens 1600\nkvasir_kv_cache_usage_perc 0.5");
         Assert.Equal((2.0, 1600.0, 0.5), (reading.Running, reading.CapacityTokens, reading.KvUsedRatio));
     }
 

@@ -33,6 +33,7 @@ public sealed partial class MetricsTests(Models models) : IAsyncLifetime
         Assert.Equal(0, samples["kvasir_num_requests_running"]);
         Assert.Equal(0, samples["kvasir_kv_cache_blocks_used"]);
         Assert.Equal(4096, samples["kvasir_kv_cache_blocks"]);
+        Assert.Equal(65_536, samples["kvasir_kv_cache_tokens"]);
     }
 
     [Fact]

@@ -24,7 +24,7 @@ internal sealed class KvasirAdapter : EngineAdapter
         Running = samples.Sum("kvasir_num_requests_running"),
         Waiting = samples.Sum("kvasir_num_requests_waiting"),
         KvUsedRatio = samples.Mean("kvasir_kv_cache_usage_perc"),
-        CapacityTokens = samples.Sum("kvasir_kv_cache_blocks") * BlockTokens,
+        CapacityTokens = samples.Sum("kvasir_kv_cache_tokens"),
         BlockSize = BlockTokens,
         PrefixQueryTokens = samples.Sum("kvasir_prompt_tokens_total"),
         PrefixHitTokens = samples.Sum("kvasir_prompt_tokens_cached_total"),

@@ -69,7 +69,7 @@ public static class ServeCommand
         };
         lines.AddRange(engine.Engine.Ledger.Lines().OrderByDescending(line => line.Bytes).Select(line => $"  {line.Name,-14} {new ByteSize(line.Bytes),12}"));
         lines.Add($"  {"in all",-14} {new ByteSize(engine.Engine.Ledger.UsedBytes),12} of {new ByteSize(engine.Engine.Ledger.BudgetBytes)}");
-        lines.Add($"  {plan.KvBlocks * 16:#,0} tokens of KV cache, {new ByteSize(plan.KvBytesPerToken)} each; up to {plan.ContextTokens:#,0} tokens in one sequence");
+        lines.Add($"  {plan.KvTokens:#,0} tokens of KV cache, {new ByteSize(plan.KvBytesPerToken)} each; up to {plan.ContextTokens:#,0} tokens in one sequence");
         lines.Add("");
         lines.Add($"Listening on {server.Address.ToString().TrimEnd('/')} (OpenAI's API under /v1; Ctrl-C stops)");
         lines.Add($"  curl {server.Address}v1/chat/completions -H 'Content-Type: application/json' \\");

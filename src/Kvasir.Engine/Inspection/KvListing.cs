@@ -14,7 +14,8 @@ public sealed record KvListing(ImmutableArray<CachedPrefix> Prefixes, ImmutableA
     internal static KvListing Of(List<KvEntry> entries, IReadOnlySet<UInt128> roots, ImmutableArray<KvPin> pins)
     {
         var search = new RootSearch(entries, roots);
-        var blocks = entries.Where(entry => entry.Name != 0).GroupBy(entry => entry.Name).ToDictionary(block => block.Key, block => block.ToArray());
+        // Where layers are in groups, the first stands for all: it keeps blocks longest.
+        var blocks = entries.Where(entry => entry.Name != 0 && entry.Group == 0).GroupBy(entry => entry.Name).ToDictionary(block => block.Key, block => block.ToArray());
         var followers = blocks.Values.GroupBy(block => block[0].Parent).ToDictionary(group => group.Key, group => group.Select(block => block[0].Name).ToArray());
         var nodes = ImmutableArray.CreateBuilder<CachedPrefix>();
         // Texts' beginnings, and what became one because the block before it is gone; deep trees must not be a deep stack.

@@ -27,7 +27,7 @@ internal sealed class MemoryAccount
     public MemoryAccount(Scheduler scheduler, PrefixCache cache, BlockPool pool, KvTiers? tiers, EngineMemoryPlan plan, TimeProvider time)
     {
         (_scheduler, _cache, _pool, _tiers, _time) = (scheduler, cache, pool, tiers, time);
-        _blockBytes = plan.KvBytesPerToken * BlockTable.BlockTokens;
+        _blockBytes = plan.KvBlockBytes;
         _pageBytes = DiskPages.BytesPerPage((int)_blockBytes);
         (_held, _filled) = (new GrowthWindow(time), new GrowthWindow(time));
         _below = [.. (tiers?.States ?? []).Select(state => (Enum.Parse<KvTier>(state.Name, ignoreCase: true), new GrowthWindow(time)))];
@@ -70,9 +70,9 @@ internal sealed class MemoryAccount
         foreach (var sequence in _scheduler.All)
         {
             var (own, shared) = (0L, 0L);
-            foreach (var block in sequence.Table.Blocks)
+            foreach (var block in sequence.Table.AllHeld())
                 if (_pool.Holders(block) > 1) shared += _blockBytes; else own += _blockBytes;
-            requests.Add(new RequestUse(sequence.Request.Id, TenantName.Of(sequence.Table.Root), sequence.Table.Count > 0, sequence.Request.Prompt.Length, sequence.Cached,
+            requests.Add(new RequestUse(sequence.Request.Id, TenantName.Of(sequence.Table.Root), sequence.Table.Held > 0, sequence.Request.Prompt.Length, sequence.Cached,
                 sequence.Generated, own, shared, _time.GetElapsedTime(sequence.Submitted).TotalSeconds, sequence.Preemptions));
         }
         return requests.ToImmutable();
@@ -92,7 +92,7 @@ internal sealed class MemoryAccount
         }
         // Blocks that are being filled are in no list yet; nobody shares them.
         foreach (var sequence in _scheduler.All)
-            foreach (var block in sequence.Table.Blocks)
+            foreach (var block in sequence.Table.AllHeld())
                 if (_cache.CountOf(block) == 0) CollectionsMarshal.GetValueRefOrAddDefault(blocks, sequence.Table.Root, out _).InUse++;
         return [.. blocks.Keys.Union(_tenantsBelow.Keys.Select(key => key.Root)).GroupBy(root => root == default ? TenantName.Unknown : TenantName.Of(root))
             .Select(roots => new TenantUse(roots.Key, Sum(roots, part => part.InUse), Sum(roots, part => part.Pinned), Sum(roots, part => part.Cached), Below(roots, KvTier.Host), Below(roots, KvTier.Disk)))

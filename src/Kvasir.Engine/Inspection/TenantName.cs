@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
+using Kvasir.Engine.KvCache;
 using Kvasir.Protocol;
 
 namespace Kvasir.Engine.Inspection;
@@ -17,10 +18,10 @@ public static class TenantName
     /// <summary>Whose beginning is gone, or who has not been heard of since the start.</summary>
     public const string Unknown = "unknown";
 
-    private static readonly UInt128 NoSalt = BlockHash.Root([]);
+    private static readonly UInt128 NoSalt = KvGroups.Block(BlockHash.Root([]));
 
     /// <summary>What a tenant's first block follows.</summary>
-    internal static UInt128 Root(string? salt) => salt is null ? NoSalt : BlockHash.Root(Encoding.UTF8.GetBytes(salt));
+    internal static UInt128 Root(string? salt) => salt is null ? NoSalt : KvGroups.Block(BlockHash.Root(Encoding.UTF8.GetBytes(salt)));
 
     /// <summary>The name of a salt's tenant: 16 hexadecimal digits.</summary>
     public static string Of(string? salt) => Of(Root(salt));

@@ -43,6 +43,9 @@ internal sealed class BlockIndex
     /// <summary>Name of what a listed block follows.</summary>
     public UInt128 ParentOf(int block) => _parent[block];
 
+    /// <summary>The full block that a label describes.</summary>
+    public bool TryFind(in BlockLabel label, out int block) => TryFind(label.Name, label.Parent, label.Tokens, out block);
+
     /// <summary>The full block with these tokens after this parent.</summary>
     public bool TryFind(UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens, out int block) =>
         _byName.TryGetValue(name, out block) && _parent[block] == parent && tokens.SequenceEqual(Tokens(block));

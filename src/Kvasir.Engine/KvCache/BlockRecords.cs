@@ -37,12 +37,11 @@ internal sealed class BlockRecords
         _roots.Add(root);
     }
 
-    /// <summary>A request leaves blocks.</summary>
-    public void Use(ReadOnlySpan<int> blocks)
-    {
-        var now = _time.GetTimestamp();
-        foreach (var block in blocks) _used[block] = now;
-    }
+    /// <summary>A request leaves a block.</summary>
+    public void Use(int block) => _used[block] = _time.GetTimestamp();
+
+    /// <summary>Whether a request has left a block since it was listed.</summary>
+    public bool WasUsed(int block) => _used[block] != _listed[block];
 
     /// <summary>Whether a tenant was heard of.</summary>
     public bool Knows(UInt128 root) => _roots.Contains(root);

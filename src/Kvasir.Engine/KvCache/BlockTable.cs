@@ -4,34 +4,47 @@ using Kvasir.Protocol;
 namespace Kvasir.Engine.KvCache;
 
 /// <summary>
-/// The blocks of one sequence, in order: token i lies in block i / 16 at place i % 16; and the names of the blocks that
-/// its tokens fill, whether they are computed yet or not.
+/// The blocks of one sequence, in order, for each group of layers: token i lies in block i / 16 at place i % 16; and the
+/// names of the blocks that its tokens fill, whether they are computed yet or not. A group with a window has gaps where
+/// the window has passed, or shall never be.
 /// </summary>
 public sealed class BlockTable
 {
     /// <summary>Tokens per block.</summary>
     public const int BlockTokens = 16;
 
+    /// <summary>In the place of a block that is not held.</summary>
+    private const int None = -1;
+
     private readonly BlockPool _pool;
-    private int[] _blocks = new int[8];
+    private readonly int[][] _blocks;
+    private readonly int[] _counts;
+    private readonly int[] _passed;
     private UInt128[] _names = new UInt128[8];
     private int _named;
+    private bool _hasGaps;
 
-    /// <param name="pool">Where blocks come from and go back to.</param>
-    /// <param name="root">What the first block's name is derived from: tokens are shared under equal roots alone.</param>
-    public BlockTable(BlockPool pool, UInt128 root = default) => (_pool, Root) = (pool, root);
+    internal BlockTable(BlockPool pool, KvGroups groups, UInt128 root = default)
+    {
+        (_pool, Groups, Root) = (pool, groups, KvGroups.Block(root));
+        (_blocks, _counts, _passed) = (new int[groups.Count][], new int[groups.Count], new int[groups.Count]);
+        _blocks.AsSpan().Fill([]);
+    }
 
-    /// <summary>Blocks held.</summary>
-    public int Count { get; private set; }
+    /// <summary>The groups of layers.</summary>
+    internal KvGroups Groups { get; }
 
-    /// <summary>The blocks' numbers.</summary>
-    public ReadOnlySpan<int> Blocks => _blocks.AsSpan(0, Count);
+    /// <summary>Blocks held, in all groups.</summary>
+    public int Held { get; private set; }
 
     /// <summary>Parent of the first block.</summary>
     public UInt128 Root { get; }
 
     /// <summary>Blocks, from the first, that are in the index under their names.</summary>
     internal int Listed { get; set; }
+
+    /// <summary>Blocks, from the first, that are shared or were loaded from a tier.</summary>
+    internal int Loaded { get; set; }
 
     /// <summary>Blocks, from the first, that are shared or shall be loaded from a tier.</summary>
     internal int Loadable { get; set; }
@@ -51,58 +64,133 @@ public sealed class BlockTable
     /// <summary>Names announced as being computed: [from, to) of the sequence's blocks.</summary>
     internal (int From, int To) Announced { get; set; }
 
-    /// <summary>Blocks needed for a number of tokens.</summary>
+    /// <summary>Blocks needed for a number of tokens in one group that sees all of them.</summary>
     public static int BlocksFor(int tokens) => (tokens + BlockTokens - 1) / BlockTokens;
 
-    /// <summary>Further blocks that <paramref name="tokens"/> tokens in all would take.</summary>
-    public int Missing(int tokens) => Math.Max(0, BlocksFor(tokens) - Count);
+    /// <summary>The numbers of a group's blocks, from the sequence's first on; negative where none is held.</summary>
+    public ReadOnlySpan<int> Blocks(int group) => _blocks[group].AsSpan(0, _counts[group]);
 
-    /// <summary>Takes blocks until <paramref name="tokens"/> tokens fit: all of them, or none and false.</summary>
-    public bool TryGrow(int tokens)
+    /// <summary>The block of a group at a place of the sequence; false where none is held.</summary>
+    internal bool TryGet(int group, int index, out int block)
     {
-        var missing = Missing(tokens);
+        block = index < _counts[group] ? _blocks[group][index] : None;
+        return block >= 0;
+    }
+
+    /// <summary>All blocks held.</summary>
+    public IEnumerable<int> AllHeld() => _blocks.SelectMany((blocks, group) => blocks.Take(_counts[group])).Where(block => block >= 0);
+
+    /// <summary>Takes blocks until <paramref name="tokens"/> tokens fit, in groups with a window those of the next step: all of them, or none and false.</summary>
+    /// <param name="tokens">Tokens in all.</param>
+    /// <param name="computed">How many of them need no more than what is held.</param>
+    public bool TryGrow(int tokens, int computed)
+    {
+        var missing = 0;
+        for (var group = 0; group < Groups.Count; group++)
+            for (var i = FirstMissing(group, computed); i < Groups.End(group, tokens, computed); i++)
+                if (!TryGet(group, i, out _)) missing++;
         if (missing > _pool.Free) return false;
-        for (; missing > 0; missing--)
-        {
-            if (!_pool.TryTake(out var block)) throw new InvalidOperationException("The pool broke its word about free blocks.");
-            Append(block);
-        }
+        for (var group = 0; group < Groups.Count; group++) Fill(group, FirstMissing(group, computed), Groups.End(group, tokens, computed));
+        _hasGaps = false;
         return true;
     }
 
-    /// <summary>The slot of a token: block · 16 + place.</summary>
-    public int Slot(int position) => _blocks[position / BlockTokens] * BlockTokens + position % BlockTokens;
+    /// <summary>Takes a group's blocks of [from, to) that are not held; the pool must have them.</summary>
+    internal void Fill(int group, int from, int to)
+    {
+        for (var i = from; i < to; i++)
+        {
+            if (TryGet(group, i, out _)) continue;
+            if (!_pool.TryTake(out var block)) throw new InvalidOperationException("The pool broke its word about free blocks.");
+            Put(group, i, block);
+        }
+    }
+
+    /// <summary>The slot of a token in a group: block · 16 + place.</summary>
+    public int Slot(int group, int position) => _blocks[group][position / BlockTokens] * BlockTokens + position % BlockTokens;
 
     /// <summary>Gives every block back, the last one first, so that a sequence's start is reused last.</summary>
     public void Clear()
     {
-        for (; Count > 0; Count--) _pool.Return(_blocks[Count - 1], Count <= Listed ? _names[Count - 1] : default);
-        (Listed, Loadable, IsDisowned) = (0, 0, false);
+        for (var i = _counts.Max() - 1; i >= 0 && Held > 0; i--)
+            for (var group = 0; group < Groups.Count; group++) GiveBack(group, i);
+        _counts.AsSpan().Clear();
+        _passed.AsSpan().Clear();
+        (Listed, Loaded, Loadable, IsDisowned, _hasGaps) = (0, 0, 0, false, false);
     }
 
-    /// <summary>The name of a block that the sequence's <paramref name="tokens"/> fill.</summary>
+    /// <summary>The name of a block that the sequence's <paramref name="tokens"/> fill, the same in all groups.</summary>
     internal UInt128 Name(int index, ReadOnlySpan<int> tokens)
     {
         if (index >= _names.Length) Array.Resize(ref _names, Math.Max(tokens.Length / BlockTokens, _names.Length * 2));
         for (; _named <= index; _named++)
-            _names[_named] = BlockHash.Next(Parent(_named), tokens.Slice(_named * BlockTokens, BlockTokens));
+            _names[_named] = KvGroups.Block(BlockHash.Next(Parent(_named), tokens.Slice(_named * BlockTokens, BlockTokens)));
         return _names[index];
     }
 
     /// <summary>The name of what stands before a block; names up to it must be known.</summary>
     internal UInt128 Parent(int index) => index == 0 ? Root : _names[index - 1];
 
-    /// <summary>Adds a block that the pool shares already.</summary>
-    internal void Append(int block)
+    /// <summary>What a group's block holds when the sequence's <paramref name="tokens"/> fill it.</summary>
+    internal BlockLabel Label(int group, int index, ReadOnlySpan<int> tokens) =>
+        new(KvGroups.Name(Name(index, tokens), group), KvGroups.Name(Parent(index), group), tokens.Slice(index * BlockTokens, BlockTokens));
+
+    /// <summary>Puts a block that the pool has given, or shares already, where none is held.</summary>
+    internal void Put(int group, int index, int block)
     {
-        if (Count == _blocks.Length) Array.Resize(ref _blocks, Count * 2);
-        _blocks[Count++] = block;
+        if (index >= _blocks[group].Length) Array.Resize(ref _blocks[group], Math.Max(8, Math.Max(index + 1, index * 2)));
+        if (index > _counts[group])
+        {
+            _blocks[group].AsSpan(_counts[group]..index).Fill(None);
+            _hasGaps = true;
+        }
+        _blocks[group][index] = block;
+        _counts[group] = Math.Max(_counts[group], index + 1);
+        Held++;
     }
 
     /// <summary>Puts another block, shared already, in the place of one, which goes back.</summary>
-    internal void Replace(int index, int block)
+    internal void Replace(int group, int index, int block)
     {
-        _pool.Return(_blocks[index]);
-        _blocks[index] = block;
+        _pool.Return(_blocks[group][index]);
+        _blocks[group][index] = block;
     }
+
+    /// <summary>Gives back the blocks of groups with a window that nothing from a position on needs.</summary>
+    /// <param name="position">Position of the next token to compute.</param>
+    /// <param name="leaving">Told of each listed one before.</param>
+    internal void Pass(int position, Action<BlockTable, int> leaving)
+    {
+        for (var group = 0; group < Groups.Count; group++)
+        {
+            for (var end = Math.Min(Groups.First(group, position), _counts[group]); _passed[group] < end; _passed[group]++)
+            {
+                if (!TryGet(group, _passed[group], out var block)) continue;
+                if (_passed[group] < Listed) leaving(this, block);
+                GiveBack(group, _passed[group]);
+            }
+        }
+    }
+
+    private void GiveBack(int group, int index)
+    {
+        if (!TryGet(group, index, out var block)) return;
+        _pool.Return(block, index < Listed ? KvGroups.Name(_names[index], group) : default);
+        _blocks[group][index] = None;
+        Held--;
+    }
+
+    /// <summary>Where blocks may be missing: after the last one, unless there are gaps.</summary>
+    private int FirstMissing(int group, int computed) => _hasGaps ? Groups.First(group, computed) : Math.Max(_counts[group], Groups.First(group, computed));
+}
+
+/// <summary>What a full block of a group holds.</summary>
+/// <param name="name">Its name.</param>
+/// <param name="parent">The name of what it follows, in the same group.</param>
+/// <param name="tokens">Its tokens.</param>
+internal readonly ref struct BlockLabel(UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens)
+{
+    public UInt128 Name { get; } = name;
+    public UInt128 Parent { get; } = parent;
+    public ReadOnlySpan<int> Tokens { get; } = tokens;
 }

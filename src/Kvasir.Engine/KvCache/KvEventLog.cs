@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Kvasir.Engine.Inspection;
 using Kvasir.Protocol;
 using Kvasir.Protocol.KvEvents;
 
@@ -16,13 +17,14 @@ internal sealed class KvEventLog(Action<KvEventBatch> publish, TimeProvider time
     private const int MostBlocksPerEvent = 4096, MostEventsPerBatch = 1024;
 
     // What a block without salt follows when it is the first.
-    private static readonly UInt128 Root = BlockHash.Root([]);
+    private static readonly UInt128 Root = TenantName.Root(null);
 
     private readonly ImmutableArray<KvEvent>.Builder _events = ImmutableArray.CreateBuilder<KvEvent>();
     private readonly ImmutableArray<BlockKey>.Builder _keys = ImmutableArray.CreateBuilder<BlockKey>();
     private readonly ImmutableArray<int>.Builder _tokens = ImmutableArray.CreateBuilder<int>();
     private UInt128 _last, _parent, _root = Root;
     private KvTier _tier;
+    private int _group;
     private bool _stores;
 
     /// <summary>A block can be read in a tier from now on.</summary>
@@ -37,7 +39,7 @@ internal sealed class KvEventLog(Action<KvEventBatch> publish, TimeProvider time
         if (!_stores || _tier != tier || parent != _last || _keys.Count == MostBlocksPerEvent || (tokens.IsEmpty != (_tokens.Count == 0)))
         {
             Close();
-            (_stores, _tier, _parent, _root) = (true, tier, parent, root ?? Root);
+            (_stores, _tier, _group, _parent, _root) = (true, tier, KvGroups.Group(name), KvGroups.Block(parent), root ?? Root);
         }
         _keys.Add(Key(name));
         _tokens.AddRange(tokens);
@@ -47,10 +49,10 @@ internal sealed class KvEventLog(Action<KvEventBatch> publish, TimeProvider time
     /// <summary>A block is no longer in a tier.</summary>
     public void Removed(UInt128 name, KvTier tier)
     {
-        if (_stores || _tier != tier)
+        if (_stores || _tier != tier || _group != KvGroups.Group(name))
         {
             Close();
-            (_stores, _tier) = (false, tier);
+            (_stores, _tier, _group) = (false, tier, KvGroups.Group(name));
         }
         _keys.Add(Key(name));
     }
@@ -70,16 +72,17 @@ internal sealed class KvEventLog(Action<KvEventBatch> publish, TimeProvider time
     {
         if (_keys.Count == 0) return;
         var keys = _keys.DrainToImmutable();
-        _events.Add(!_stores ? new BlocksRemoved { Blocks = keys, Tier = _tier } : new BlocksStored
+        _events.Add(!_stores ? new BlocksRemoved { Blocks = keys, Tier = _tier, Group = _group } : new BlocksStored
         {
             Blocks = keys,
             Parent = _parent == _root ? null : Key(_parent),
             Tokens = _tokens.DrainToImmutable(),
             BlockSize = BlockTable.BlockTokens,
             Tier = _tier,
+            Group = _group,
             ExtraKeys = _root == Root ? [] : [Key(_root).ToString(), .. Enumerable.Repeat<string?>(null, keys.Length - 1)],
         });
     }
 
-    private static BlockKey Key(UInt128 name) => new((ulong)(name >> 64), (ulong)name);
+    private static BlockKey Key(UInt128 name) => new((ulong)(KvGroups.Block(name) >> 64), (ulong)KvGroups.Block(name));
 }

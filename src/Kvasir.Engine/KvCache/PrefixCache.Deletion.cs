@@ -30,13 +30,13 @@ internal sealed partial class PrefixCache
         _tiers?.Settle();
         var entries = Entries();
         var doomed = Doomed(selection, entries);
-        var pins = _pins.Where(pin => doomed.Contains(pin.Name) || pin.Table.Blocks.ToArray().Any(block => doomed.Contains(_index.NameOf(block)))).Select(pin => pin.Name).ToArray();
+        var pins = _pins.Where(pin => doomed.Contains(pin.Name) || pin.Table.AllHeld().Any(block => doomed.Contains(KvGroups.Block(_index.NameOf(block))))).Select(pin => pin.Name).ToArray();
         foreach (var pin in pins) Unpin(pin);
         var gone = new HashSet<int>();
         for (var block = 0; block < _pool.Capacity; block++)
         {
             // A block that is not full goes with what it follows.
-            var isDoomed = _index.CountOf(block) > 0 && (selection.IsAll || doomed.Contains(_index.NameOf(block) is var name && name != 0 ? name : _index.ParentOf(block)) || _records.RootOf(block) == selection.Root);
+            var isDoomed = _index.CountOf(block) > 0 && (selection.IsAll || doomed.Contains(KvGroups.Block(_index.NameOf(block) is var name && name != 0 ? name : _index.ParentOf(block))) || _records.RootOf(block) == selection.Root);
             if (!isDoomed) continue;
             gone.Add(block);
             NoteLeft(block, EvictionReason.Deleted);
@@ -47,7 +47,7 @@ internal sealed partial class PrefixCache
         var keeping = 0;
         foreach (var table in tables)
         {
-            if (table.Count == 0 || !(selection.IsAll || table.Root == selection.Root || table.Blocks.ToArray().Any(gone.Contains))) continue;
+            if (table.Held == 0 || !(selection.IsAll || table.Root == selection.Root || table.AllHeld().Any(gone.Contains))) continue;
             keeping++;
             Disown(table);
         }
@@ -76,6 +76,6 @@ internal sealed partial class PrefixCache
         for (var i = table.Announced.From; i < table.Announced.To; i++) Withdraw(table, table.Parent(i + 1));
         table.Announced = default;
         table.IsDisowned = true;
-        table.Loadable = table.Listed;
+        table.Loaded = table.Loadable = table.Listed;
     }
 }

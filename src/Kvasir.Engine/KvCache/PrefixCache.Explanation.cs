@@ -25,9 +25,8 @@ internal sealed partial class PrefixCache
         {
             var missing = Math.Min((i + 1) * BlockTokens, tokens.Length - 1) - Math.Max(found, i * BlockTokens);
             if (missing <= 0) continue;
-            var name = table.Name(i, tokens);
-            if (_left.TryFind(name, out var ago, out var reason)) last = (Math.Round(ago.TotalSeconds, 3), reason);
-            else if (!_index.TryFind(name, table.Parent(i), tokens.Slice(i * BlockTokens, BlockTokens), out _)) last = null;
+            if (HasLeft(table.Name(i, tokens), out var ago, out var reason)) last = (Math.Round(ago.TotalSeconds, 3), reason);
+            else if (!Has(table, tokens, 0, i, below: false)) last = null;
             if (last is not { } eviction)
             {
                 fresh += missing;
@@ -39,6 +38,14 @@ internal sealed partial class PrefixCache
         }
         var below = tokens.Length - found - fresh - evicted;
         return isSalted && !wasKnown && found == 0 ? (new MissedTokens(0, 0, fresh, below, 0), []) : (new MissedTokens(fresh, evicted, 0, below, 0), evictions.ToImmutable());
+    }
+
+    private bool HasLeft(UInt128 name, out TimeSpan ago, out EvictionReason reason)
+    {
+        (ago, reason) = default((TimeSpan, EvictionReason));
+        for (var group = 0; group < _groups.Count; group++)
+            if (_left.TryFind(KvGroups.Name(name, group), out ago, out reason)) return true;
+        return false;
     }
 
     private void NoteLeft(int block, EvictionReason reason)

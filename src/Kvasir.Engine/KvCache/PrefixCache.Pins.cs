@@ -23,7 +23,7 @@ internal sealed partial class PrefixCache
     /// <summary>Pins that had to yield since the start.</summary>
     public long BrokenPins { get; private set; }
 
-    /// <summary>Pins the full blocks of a text that are on the device.</summary>
+    /// <summary>Pins the full blocks of a text that are on the device, of groups with a window those that a text after it needs.</summary>
     /// <param name="table">A table without blocks, of the text's tenant.</param>
     /// <param name="tokens">Tokens that fill blocks.</param>
     /// <param name="ends">Timestamp at which the pin ends.</param>
@@ -33,24 +33,28 @@ internal sealed partial class PrefixCache
     public int TryPin(BlockTable table, ReadOnlySpan<int> tokens, long ends, int mostBlocks, out PinnedPrefix? pinned)
     {
         var full = tokens.Length / BlockTokens;
-        var (found, further) = (0, 0);
-        var blocks = new int[full];
-        for (var i = 0; i < full; i++)
+        var (isWhole, further) = (true, 0);
+        var blocks = new List<(int Group, int Index, int Block)>();
+        for (var group = 0; group < _groups.Count; group++)
         {
-            var isHere = _index.TryFind(table.Name(i, tokens), table.Parent(i), tokens.Slice(i * BlockTokens, BlockTokens), out blocks[i]);
-            if (isHere) found++;
-            if (!isHere || _records.Pins(blocks[i]) == 0) further++;
+            for (var i = _groups.First(group, full * BlockTokens); i < full; i++)
+            {
+                var isHere = _index.TryFind(table.Label(group, i, tokens), out var block);
+                isWhole &= isHere;
+                if (isHere) blocks.Add((group, i, block));
+                if (!isHere || _records.Pins(block) == 0) further++;
+            }
         }
         pinned = null;
-        if (_records.Pinned + further > mostBlocks || found < full) return _records.Pinned + further;
+        if (_records.Pinned + further > mostBlocks || !isWhole) return _records.Pinned + further;
         var name = table.Name(full - 1, tokens);
         pinned = _pins.Find(pin => pin.Name == name);
         if (pinned is null)
         {
-            foreach (var block in blocks)
+            foreach (var (group, i, block) in blocks)
             {
                 _pool.Share(block);
-                table.Append(block);
+                table.Put(group, i, block);
                 if (_records.Pins(block)++ == 0) _records.Pinned++;
             }
             table.Listed = full;
@@ -67,9 +71,11 @@ internal sealed partial class PrefixCache
         if (_pins.FindIndex(pin => pin.Name == name) is not (>= 0 and var index)) return false;
         var table = _pins[index].Table;
         _pins.RemoveAt(index);
-        foreach (var block in table.Blocks)
+        foreach (var block in table.AllHeld())
+        {
             if (--_records.Pins(block) == 0) _records.Pinned--;
-        _records.Use(table.Blocks);
+            _records.Use(block);
+        }
         table.Clear();
         return true;
     }

@@ -22,9 +22,13 @@ internal sealed partial class PrefixCache
 {
     private const int BlockTokens = BlockTable.BlockTokens;
 
+    private static readonly KvRetention Passed = new(KvRetention.NormalPriority - 1, KvRetention.MostTime);
+
     private readonly BlockPool _pool;
+    private readonly KvGroups _groups;
     private readonly BlockIndex _index;
     private readonly Action<int, int> _copy;
+    private readonly Action<BlockTable, int> _leave;
     private readonly Dictionary<UInt128, BlockTable> _announced = [];
     private readonly KvTiers? _tiers;
     private readonly KvEventLog? _events;
@@ -35,19 +39,24 @@ internal sealed partial class PrefixCache
     private readonly RetentionEviction? _retention;
 
     /// <param name="pool">The blocks.</param>
+    /// <param name="groups">How layers share them.</param>
     /// <param name="copy">Copies the contents of a block (first) to another (second), in all layers, before it returns.</param>
     /// <param name="tiers">Where blocks go that find no place here; null for nowhere.</param>
     /// <param name="events">Told of full blocks that come and go; null for nobody.</param>
     /// <param name="time">The clock; the system's when null.</param>
     /// <param name="retention">The pool's policy, where it takes hints.</param>
-    public PrefixCache(BlockPool pool, Action<int, int> copy, KvTiers? tiers = null, KvEventLog? events = null, TimeProvider? time = null, RetentionEviction? retention = null)
+    public PrefixCache(BlockPool pool, KvGroups groups, Action<int, int> copy, KvTiers? tiers = null, KvEventLog? events = null, TimeProvider? time = null, RetentionEviction? retention = null)
     {
-        _retention = retention;
+        (_groups, _retention) = (groups, retention);
         (_records, _left) = (new BlockRecords(pool.Capacity, time ?? TimeProvider.System), new EvictionRecord(pool.Capacity, time ?? TimeProvider.System));
         (_pool, _copy, _index, _tiers, _events) = (pool, copy, new BlockIndex(pool.Capacity), tiers, events);
         _isReleased = new bool[tiers is null ? 0 : pool.Capacity];
+        _leave = LeaveBehind;
         pool.Evicting = Evict;
     }
+
+    /// <summary>How layers share blocks.</summary>
+    public KvGroups Groups => _groups;
 
     /// <summary>Bytes per block that pool, index and eviction policy take beside the keys and values.</summary>
     public static long BytesPerBlock(EvictionKind eviction) => BlockPool.BytesPerBlock + BlockIndex.BytesPerBlock + BlockRecords.BytesPerBlock + EvictionRecord.BytesPerBlock + EvictionPolicies.BytesPerBlock(eviction) + RetentionEviction.BytesPerBlock;
@@ -62,27 +71,39 @@ internal sealed partial class PrefixCache
     public Placement Place(BlockTable table, ReadOnlySpan<int> tokens, int reserve, bool reuse, out int cached, int spare = 0)
     {
         cached = 0;
-        var (shared, idle) = reuse ? Match(table, tokens) : (0, 0);
+        var shared = reuse ? Match(table, tokens, 0, below: false) : 0;
         if (reuse && (IsAwaited(table, tokens, shared) || IsFetching(table, tokens, shared))) return Placement.Awaits;
-        // Blocks that are shared cannot be taken too, nor the one that is copied from.
-        var room = _pool.Free - idle - (BlockTable.BlocksFor(tokens.Length + reserve) - shared);
+        var loadable = reuse ? Below(table, tokens, shared) : shared;
+        var room = Room(table, tokens, shared, loadable, reserve);
+        // While what a window needs after loading comes, what it needs before stays too: room for both may be missing.
+        if (room < spare && _groups.HasWindows && loadable > shared) room = Room(table, tokens, shared, loadable = shared, reserve);
         if (room < spare) return Placement.NoRoom;
-        for (var i = 0; i < shared; i++) Share(table, tokens, i);
-        table.Listed = shared;
+        for (var group = 0; group < _groups.Count; group++)
+            for (var i = _groups.First(group, shared * BlockTokens); i < shared; i++) Share(table, tokens, group, i);
+        (table.Listed, table.Loaded, table.Loadable) = (shared, shared, loadable);
         cached = shared * BlockTokens;
-        table.Loadable = shared + (reuse ? Below(table, tokens, shared) : 0);
-        var (source, start) = reuse && table.Loadable == shared ? Start(table, tokens, shared) : (-1, 0);
-        if (start > 0 && _pool.IsFree(source) && room == 0) start = 0;
-        if (start > 0) _pool.Share(source);
-        if (!table.TryGrow(tokens.Length + reserve)) throw new InvalidOperationException("The pool broke its word about free blocks.");
-        if (start > 0)
+        var sources = new int[reuse && loadable == shared ? _groups.Count : 0];
+        var start = Start(table, tokens, shared, sources);
+        if (start > 0 && sources.Count(_pool.IsFree) > room) start = 0;
+        if (start == 0) sources = [];
+        foreach (var source in sources) _pool.Share(source);
+        for (var group = 0; group < _groups.Count; group++)
+            table.Fill(group, Math.Max(shared, _groups.First(group, loadable * BlockTokens)), _groups.End(group, tokens.Length + reserve, loadable * BlockTokens));
+        for (var group = 0; group < sources.Length; group++)
         {
-            _copy(source, table.Blocks[shared]);
-            _pool.Return(source, _index.NameOf(source));
-            cached += start;
+            _copy(sources[group], table.Blocks(group)[shared]);
+            _pool.Return(sources[group], _index.NameOf(sources[group]));
         }
+        cached += start;
         Announce(table, tokens);
         return Placement.Placed;
+    }
+
+    /// <summary>Gives a sequence the blocks for so many tokens, as <see cref="BlockTable.TryGrow"/> does, after those that windows have passed went back.</summary>
+    public bool TryGrow(BlockTable table, int tokens, int computed)
+    {
+        if (_groups.HasWindows) table.Pass(computed, _leave);
+        return table.TryGrow(tokens, computed);
     }
 
     /// <summary>Where the block was that was loaded last.</summary>
@@ -92,18 +113,33 @@ internal sealed partial class PrefixCache
     /// <returns>False when it is gone or damaged: the sequence computes the rest.</returns>
     public bool Load(BlockTable table, ReadOnlySpan<int> tokens)
     {
-        var i = table.Listed;
-        var name = table.Name(i, tokens);
-        var own = tokens.Slice(i * BlockTokens, BlockTokens);
-        var isHere = _index.TryFind(name, table.Parent(i), own, out _);
-        if (isHere || _tiers!.TryLoad(name, table.Parent(i), own, table.Blocks[i]))
+        var i = table.Loaded;
+        LoadedFrom = KvTier.Device;
+        for (var group = 0; group < _groups.Count; group++)
         {
-            LoadedFrom = isHere ? KvTier.Device : _tiers!.LoadedFrom;
-            List(table, tokens[..((i + 1) * BlockTokens)]);
+            if (table.TryGet(group, i, out var block) && !IsLoaded(table, tokens, group, i, block))
+            {
+                table.Loaded = table.Loadable = table.Listed;
+                return false;
+            }
+        }
+        table.Loaded++;
+        // A window needs the last of the blocks, so that none counts before all are there.
+        if (!_groups.HasWindows || table.Loaded == table.Loadable) List(table, tokens[..(table.Loaded * BlockTokens)]);
+        return true;
+    }
+
+    private bool IsLoaded(BlockTable table, ReadOnlySpan<int> tokens, int group, int index, int block)
+    {
+        var label = table.Label(group, index, tokens);
+        if (_index.TryFind(label, out var same))
+        {
+            if (_groups.HasWindows) _copy(same, block);
             return true;
         }
-        table.Loadable = i;
-        return false;
+        if (!_tiers!.TryLoad(label.Name, label.Parent, label.Tokens, block)) return false;
+        LoadedFrom = _tiers.LoadedFrom;
+        return true;
     }
 
     /// <summary>Tells how long a prompt's token takes to compute.</summary>
@@ -111,7 +147,9 @@ internal sealed partial class PrefixCache
     {
         if (_tiers is null) return;
         var before = _tiers.ComputeSecondsPerToken;
-        _tiers.ComputeSecondsPerToken = before == 0 ? secondsPerToken : before + (0.1 * (secondsPerToken - before));
+        // The blocks of all groups together spare a block's tokens.
+        var each = secondsPerToken / _groups.Count;
+        _tiers.ComputeSecondsPerToken = before == 0 ? each : before + (0.1 * (each - before));
     }
 
     /// <summary>Between steps: hands blocks that requests have left to the tiers, as many as those take now.</summary>
@@ -130,30 +168,29 @@ internal sealed partial class PrefixCache
     /// <param name="computed">Its tokens as far as keys and values are there.</param>
     public void List(BlockTable table, ReadOnlySpan<int> computed)
     {
-        if (table.IsDisowned) return;
-        for (; (table.Listed + 1) * BlockTokens <= computed.Length; table.Listed++)
+        var full = computed.Length / BlockTokens;
+        if (table.IsDisowned || table.Listed >= full) return;
+        for (var group = 0; group < _groups.Count; group++)
+            for (var i = table.Listed; i < full; i++)
+                if (table.TryGet(group, i, out var block)) List(table, computed, group, i, block);
+        for (; table.Listed < full; table.Listed++) Withdraw(table, table.Name(table.Listed, computed));
+        table.Loaded = Math.Max(table.Loaded, full);
+    }
+
+    private void List(BlockTable table, ReadOnlySpan<int> computed, int group, int index, int block)
+    {
+        var label = table.Label(group, index, computed);
+        if (_index.TryFind(label, out var same))
         {
-            var i = table.Listed;
-            var name = table.Name(i, computed);
-            var block = table.Blocks[i];
-            var tokens = computed.Slice(i * BlockTokens, BlockTokens);
-            if (_index.TryFind(name, table.Parent(i), tokens, out var same))
-            {
-                _pool.Share(same);
-                table.Replace(i, same);
-            }
-            else
-            {
-                DropStart(table.Parent(i), tokens);
-                if (_index.TryAdd(block, name, table.Parent(i), tokens))
-                {
-                    _pool.Keep(block);
-                    _records.List(block, table.Root);
-                    _events?.Stored(name, table.Parent(i), tokens, KvTier.Device, i == 0 ? table.Root : null);
-                }
-            }
-            Withdraw(table, name);
+            _pool.Share(same);
+            table.Replace(group, index, same);
+            return;
         }
+        DropStart(label.Parent, label.Tokens);
+        if (!_index.TryAdd(block, label.Name, label.Parent, label.Tokens)) return;
+        _pool.Keep(block);
+        _records.List(block, table.Root);
+        _events?.Stored(label.Name, label.Parent, label.Tokens, KvTier.Device, index == 0 ? table.Root : null);
     }
 
     /// <summary>A sequence gives its blocks back. What they hold stays until the room is needed, its end going first.</summary>
@@ -161,13 +198,16 @@ internal sealed partial class PrefixCache
     /// <param name="computed">Its tokens as far as keys and values are there.</param>
     public void Release(BlockTable table, ReadOnlySpan<int> computed)
     {
-        if (table.Count > 0 && !table.IsDisowned)
+        if (table.Held > 0 && !table.IsDisowned)
         {
             List(table, computed);
             var (full, rest) = (computed.Length / BlockTokens, computed.Length % BlockTokens);
-            if (rest > 0) KeepEnd(table, full, computed[^rest..]);
-            _records.Use(table.Blocks);
-            for (var i = 0; i < table.Listed; i++) _retention?.Retain(table.Blocks[i], table.Retention);
+            for (var group = 0; group < _groups.Count; group++)
+            {
+                if (rest > 0 && table.TryGet(group, full, out var end)) KeepEnd(table, group, full, end, computed[^rest..]);
+                for (var i = 0; i < table.Listed; i++)
+                    if (table.TryGet(group, i, out var block)) Leave(table, block);
+            }
         }
         for (var i = table.Announced.From; i < table.Announced.To; i++) Withdraw(table, table.Parent(i + 1));
         table.Announced = default;
@@ -201,14 +241,31 @@ internal sealed partial class PrefixCache
         Unlist(block);
     }
 
+    /// <summary>A sequence gives a listed block back.</summary>
+    private void Leave(BlockTable table, int block)
+    {
+        _records.Use(block);
+        _retention?.Retain(block, table.Retention);
+    }
+
+    /// <summary>A window has passed a listed block: nobody needs it but a text that parts from this one there. Unless there were such, it goes first.</summary>
+    private void LeaveBehind(BlockTable table, int block)
+    {
+        var isWanted = _records.WasUsed(block) || _left.TryFind(_index.NameOf(block), out _, out _);
+        _records.Use(block);
+        _retention?.Retain(block, table.Retention ?? (isWanted ? null : Passed));
+    }
+
     private void NoteReleased(BlockTable table)
     {
         for (var i = 0; i < table.Listed; i++)
         {
-            var block = table.Blocks[i];
-            if (_isReleased[block] || _index.CountOf(block) < BlockTokens) continue;
-            _isReleased[block] = true;
-            _released.Enqueue(block);
+            for (var group = 0; group < _groups.Count; group++)
+            {
+                if (!table.TryGet(group, i, out var block) || _isReleased[block] || _index.CountOf(block) < BlockTokens) continue;
+                _isReleased[block] = true;
+                _released.Enqueue(block);
+            }
         }
     }
 
@@ -219,19 +276,20 @@ internal sealed partial class PrefixCache
         if (_index.CountOf(block) == BlockTokens) _tiers!.StoreReleased(block, _index.NameOf(block), _index.ParentOf(block), _index.Tokens(block));
     }
 
-    /// <summary>Full blocks after the shared ones that the tiers hold, or the device beyond a gap that the tiers fill. They become the last to give way there, the first of them last of all.</summary>
+    /// <summary>Full blocks that are shared or that the tiers hold, or the device beyond a gap that the tiers fill. They become the last to give way there, the first of them last of all.</summary>
     private int Below(BlockTable table, ReadOnlySpan<int> tokens, int shared)
     {
-        if (_tiers is null) return 0;
-        var end = shared;
-        for (; (end + 1) * BlockTokens < tokens.Length; end++)
+        if (_tiers is null) return shared;
+        var end = Match(table, tokens, shared, below: true);
+        for (var i = end - 1; i >= shared; i--)
         {
-            var name = table.Name(end, tokens);
-            var own = tokens.Slice(end * BlockTokens, BlockTokens);
-            if (!_tiers.Has(name, table.Parent(end), own) && !_index.TryFind(name, table.Parent(end), own, out _)) break;
+            for (var group = 0; group < _groups.Count; group++)
+            {
+                var label = table.Label(group, i, tokens);
+                _tiers.Touch(label.Name, label.Parent, label.Tokens);
+            }
         }
-        for (var i = end - 1; i >= shared; i--) _tiers.Touch(table.Name(i, tokens), table.Parent(i), tokens.Slice(i * BlockTokens, BlockTokens));
-        return end - shared;
+        return end;
     }
 
     /// <summary>Asks once for what no tier here holds, and tells whether it is on its way.</summary>
@@ -242,43 +300,86 @@ internal sealed partial class PrefixCache
         {
             table.HasAsked = true;
             var wanted = new List<PageLabel>();
-            for (var i = shared + Below(table, tokens, shared); (i + 1) * BlockTokens < tokens.Length && wanted.Count < _tiers.MostFetched; i++)
-                wanted.Add(new PageLabel(table.Name(i, tokens), table.Parent(i), tokens.Slice(i * BlockTokens, BlockTokens).ToArray()));
+            for (var i = Below(table, tokens, shared); (i + 1) * BlockTokens < tokens.Length && wanted.Count < _tiers.MostFetched; i++)
+            {
+                for (var group = 0; group < _groups.Count; group++)
+                {
+                    var label = table.Label(group, i, tokens);
+                    wanted.Add(new PageLabel(label.Name, label.Parent, label.Tokens.ToArray()));
+                }
+            }
             table.Fetch = _tiers.Fetch(wanted);
         }
         return table.Fetch is { IsDone: false };
     }
 
-    /// <summary>Full blocks that exist, from the first, and how many of them nobody holds.</summary>
-    private (int Shared, int Idle) Match(BlockTable table, ReadOnlySpan<int> tokens)
+    /// <summary>Blocks, from the first, after which a sequence can go on: all of them exist, of groups with a window those that the next token sees.</summary>
+    /// <param name="table">The sequence's table.</param>
+    /// <param name="tokens">Its tokens, of which the last is not looked for.</param>
+    /// <param name="from">So many are known to be enough.</param>
+    /// <param name="below">Whether it suffices that a tier has a block.</param>
+    private int Match(BlockTable table, ReadOnlySpan<int> tokens, int from, bool below)
     {
-        var (shared, idle) = (0, 0);
-        for (; (shared + 1) * BlockTokens < tokens.Length; shared++)
+        var end = (tokens.Length - 1) / BlockTokens;
+        for (var group = 0; group < _groups.Count && !_groups.IsWindowed(group); group++)
         {
-            var name = table.Name(shared, tokens);
-            if (!_index.TryFind(name, table.Parent(shared), tokens.Slice(shared * BlockTokens, BlockTokens), out var block)) break;
-            if (_pool.IsFree(block)) idle++;
+            var i = from;
+            while (i < end && Has(table, tokens, group, i, below)) i++;
+            end = i;
         }
-        return (shared, idle);
+        for (var before = -1; before != end && end > from;)
+        {
+            before = end;
+            for (var group = 0; group < _groups.Count; group++)
+            {
+                if (!_groups.IsWindowed(group)) continue;
+                for (var i = end - 1; i >= _groups.First(group, end * BlockTokens) && end > from; i--)
+                    if (!Has(table, tokens, group, i, below)) end = i;
+            }
+        }
+        return Math.Max(from, end);
+    }
+
+    private bool Has(BlockTable table, ReadOnlySpan<int> tokens, int group, int index, bool below)
+    {
+        var label = table.Label(group, index, tokens);
+        return _index.TryFind(label, out _) || (below && _tiers!.Has(label.Name, label.Parent, label.Tokens));
+    }
+
+    /// <summary>Blocks that are free beside those that a placement takes. Such as are shared cannot be taken too.</summary>
+    private int Room(BlockTable table, ReadOnlySpan<int> tokens, int shared, int loadable, int reserve)
+    {
+        var room = _pool.Free;
+        for (var group = 0; group < _groups.Count; group++)
+        {
+            for (var i = _groups.First(group, shared * BlockTokens); i < shared; i++)
+                if (_pool.IsFree(Found(table, tokens, group, i))) room--;
+            room -= Math.Max(0, _groups.End(group, tokens.Length + reserve, loadable * BlockTokens) - Math.Max(shared, _groups.First(group, loadable * BlockTokens)));
+        }
+        return room;
     }
 
     private bool IsAwaited(BlockTable table, ReadOnlySpan<int> tokens, int shared) =>
         (shared + 1) * BlockTokens <= tokens.Length && _announced.ContainsKey(table.Name(shared, tokens));
 
-    private void Share(BlockTable table, ReadOnlySpan<int> tokens, int index)
+    private void Share(BlockTable table, ReadOnlySpan<int> tokens, int group, int index)
     {
-        if (!_index.TryFind(table.Name(index, tokens), table.Parent(index), tokens.Slice(index * BlockTokens, BlockTokens), out var block))
-            throw new InvalidOperationException("A block that was found is gone.");
+        var block = Found(table, tokens, group, index);
         _pool.Share(block);
-        table.Append(block);
+        table.Put(group, index, block);
     }
 
-    /// <summary>The block that begins with most of what comes after the shared ones.</summary>
-    private (int Source, int Count) Start(BlockTable table, ReadOnlySpan<int> tokens, int shared)
+    private int Found(BlockTable table, ReadOnlySpan<int> tokens, int group, int index) =>
+        _index.TryFind(table.Label(group, index, tokens), out var block) ? block : throw new InvalidOperationException("A block that was found is gone.");
+
+    /// <summary>The blocks, one of each group, that begin with most of what comes after the shared ones.</summary>
+    private int Start(BlockTable table, ReadOnlySpan<int> tokens, int shared, Span<int> sources)
     {
         var from = shared * BlockTokens;
-        var count = _index.LongestStart(table.Parent(shared), tokens[from..Math.Min(tokens.Length - 1, from + BlockTokens)], out var source);
-        return (source, count);
+        var count = sources.Length == 0 ? 0 : BlockTokens;
+        for (var group = 0; group < sources.Length; group++)
+            count = Math.Min(count, _index.LongestStart(KvGroups.Name(table.Parent(shared), group), tokens[from..Math.Min(tokens.Length - 1, from + BlockTokens)], out sources[group]));
+        return count;
     }
 
     private void Announce(BlockTable table, ReadOnlySpan<int> tokens)
@@ -293,14 +394,15 @@ internal sealed partial class PrefixCache
         if (_announced.TryGetValue(name, out var owner) && owner == table) _announced.Remove(name);
     }
 
-    private void KeepEnd(BlockTable table, int index, ReadOnlySpan<int> tokens)
+    private void KeepEnd(BlockTable table, int group, int index, int block, ReadOnlySpan<int> tokens)
     {
-        if (_index.LongestStart(table.Parent(index), tokens, out _) == tokens.Length) return;
-        DropStart(table.Parent(index), tokens);
-        if (!_index.TryAdd(table.Blocks[index], default, table.Parent(index), tokens)) return;
-        _pool.Keep(table.Blocks[index]);
-        _records.List(table.Blocks[index], table.Root);
-        _retention?.Retain(table.Blocks[index], table.Retention);
+        var parent = KvGroups.Name(table.Parent(index), group);
+        if (_index.LongestStart(parent, tokens, out _) == tokens.Length) return;
+        DropStart(parent, tokens);
+        if (!_index.TryAdd(block, default, parent, tokens)) return;
+        _pool.Keep(block);
+        _records.List(block, table.Root);
+        _retention?.Retain(block, table.Retention);
     }
 
     /// <summary>A block that is not full is of no use once another holds its tokens and more.</summary>

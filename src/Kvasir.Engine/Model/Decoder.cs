@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using Kvasir.Checkpoints;
+using Kvasir.Engine.KvCache;
 using Kvasir.Kernels;
 
 namespace Kvasir.Engine.Model;
@@ -18,30 +20,30 @@ internal sealed class Decoder : IDisposable
     private readonly DecoderBuffers _buffers;
     private readonly Action<Worker> _forward;
     private readonly Action<Worker> _project;
-    private Step _step = new(0);
+    private Step _step = new(0, 0);
     private int _firstLogit;
 
-    public Decoder(ModelSpec spec, ModelWeights weights, KvPool[] pools, WorkerTeam team, DecoderBuffers buffers, int contextTokens)
+    public Decoder(ModelSpec spec, ModelWeights weights, ImmutableArray<LayerKv> layers, WorkerTeam team, DecoderBuffers buffers, int contextTokens)
     {
         (_spec, _weights, _team, _buffers) = (spec, weights, team, buffers);
         _ropes = new RopeTables(spec, contextTokens, buffers.MaxTokens);
         _layers = new DecoderLayer[spec.Layers.Length];
         for (var i = 0; i < _layers.Length; i++)
-            _layers[i] = new DecoderLayer(spec, spec.Layers[i], weights.Layers[i], pools[i], buffers, _ropes);
+            _layers[i] = new DecoderLayer(spec, spec.Layers[i], weights.Layers[i], layers[i], buffers, _ropes);
         _forward = Forward;
         _project = Project;
     }
 
-    private Decoder(Decoder other, KvPool[] pools)
+    private Decoder(Decoder other, ImmutableArray<LayerKv> layers)
     {
         (_spec, _weights, _team, _buffers, _ropes) = (other._spec, other._weights, other._team, other._buffers, other._ropes);
-        _layers = [.. pools.Select((pool, i) => new DecoderLayer(_spec, _spec.Layers[i], _weights.Layers[i], pool, _buffers, _ropes))];
+        _layers = [.. layers.Select((kv, i) => new DecoderLayer(_spec, _spec.Layers[i], _weights.Layers[i], kv, _buffers, _ropes))];
         _forward = Forward;
         _project = Project;
     }
 
     /// <summary>The same over other keys and values; buffers stay this one's, so that only one of the two may run at a time.</summary>
-    public Decoder Over(KvPool[] pools) => new(this, pools);
+    public Decoder Over(ImmutableArray<LayerKv> layers) => new(this, layers);
 
     /// <summary>Computes a step up to the final norm of the rows whose logits are wanted.</summary>
     public void Run(Step step)

@@ -1,4 +1,5 @@
 using Kvasir.Checkpoints;
+using Kvasir.Engine.KvCache;
 using Kvasir.Kernels;
 
 namespace Kvasir.Engine.Model;
@@ -11,7 +12,7 @@ internal sealed class DecoderLayer
     private readonly AttentionSpec _attention;
     private readonly AttentionShape _shape;
     private readonly GateFunction _gate;
-    private readonly KvPool _pool;
+    private readonly LayerKv _kv;
     private readonly DecoderBuffers _buffers;
     private readonly RopeTable? _rope;
     private readonly Kernels.RopePairing _pairing;
@@ -20,9 +21,9 @@ internal sealed class DecoderLayer
     private readonly ActivationForms _gateUpForms;
     private readonly int _feedForwardSize;
 
-    public DecoderLayer(ModelSpec model, LayerSpec layer, LayerWeights weights, KvPool pool, DecoderBuffers buffers, RopeTables ropes)
+    public DecoderLayer(ModelSpec model, LayerSpec layer, LayerWeights weights, LayerKv kv, DecoderBuffers buffers, RopeTables ropes)
     {
-        (_norm, _weights, _pool, _buffers, _residualScale) = (model.Norm, weights, pool, buffers, model.ResidualScale);
+        (_norm, _weights, _kv, _buffers, _residualScale) = (model.Norm, weights, kv, buffers, model.ResidualScale);
         _attention = (AttentionSpec)layer.Mixer;
         _shape = new AttentionShape(_attention.Heads, _attention.Scale, _attention.SlidingWindow ?? 0, _attention.ScoreSoftcap ?? 0);
         _rope = ropes.For(_attention.Rope);
@@ -70,10 +71,10 @@ internal sealed class DecoderLayer
             Rope.Apply(worker, query, _attention.HeadSize, _rope, _pairing);
             Rope.Apply(worker, key, _attention.HeadSize, _rope, _pairing);
         }
-        _pool.Write(worker, key, value, step.Slots);
+        _kv.Pool.Write(worker, key, value, step.Slots(_kv.Group));
         worker.Barrier();
         var attended = _buffers.Attended(_attention, step.Count);
-        PagedAttention.Attend(worker, _shape, _pool, query, step.Spans, step.Tables, attended);
+        PagedAttention.Attend(worker, _shape, _kv.Pool, query, step.Spans, step.Tables(_kv.Group), attended);
         worker.Barrier();
         Prepare(worker, attended, _weights.AttentionOutput.Needs);
         MatrixProduct.Multiply(worker, _weights.AttentionOutput, _buffers.Activations, _buffers.Delta.Top(step.Count));

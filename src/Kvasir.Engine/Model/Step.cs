@@ -8,17 +8,23 @@ namespace Kvasir.Engine.Model;
 /// </summary>
 internal sealed class Step
 {
-    private int[] _tables = new int[256];
+    private readonly int[][] _tables;
     private AttentionSpan[] _spans = new AttentionSpan[16];
     private readonly int[] _tokens;
     private readonly int[] _positions;
-    private readonly int[] _slots;
+    private readonly int[][] _slots;
     private readonly int[] _logitRows;
     private int _tableCount;
     private int _spanCount;
 
-    public Step(int maxTokens) =>
-        (_tokens, _positions, _slots, _logitRows) = (new int[maxTokens], new int[maxTokens], new int[maxTokens], new int[maxTokens]);
+    /// <param name="maxTokens">Most tokens.</param>
+    /// <param name="groups">Groups of layers, each with blocks of its own.</param>
+    public Step(int maxTokens, int groups)
+    {
+        (_tokens, _positions, _logitRows) = (new int[maxTokens], new int[maxTokens], new int[maxTokens]);
+        _slots = [.. Enumerable.Range(0, groups).Select(_ => new int[maxTokens])];
+        _tables = [.. Enumerable.Range(0, groups).Select(_ => new int[256])];
+    }
 
     /// <summary>Tokens in the step.</summary>
     public int Count { get; private set; }
@@ -32,13 +38,15 @@ internal sealed class Step
 
     public ReadOnlySpan<int> Positions => _positions.AsSpan(0, Count);
 
-    public ReadOnlySpan<int> Slots => _slots.AsSpan(0, Count);
+    /// <summary>Where a group of layers stores the tokens' keys and values.</summary>
+    public ReadOnlySpan<int> Slots(int group) => _slots[group].AsSpan(0, Count);
 
     public ReadOnlySpan<int> LogitRows => _logitRows.AsSpan(0, LogitCount);
 
     public ReadOnlySpan<AttentionSpan> Spans => _spans.AsSpan(0, _spanCount);
 
-    public ReadOnlySpan<int> Tables => _tables.AsSpan(0, _tableCount);
+    /// <summary>The blocks of a group of layers; every group's begin at the same places.</summary>
+    public ReadOnlySpan<int> Tables(int group) => _tables[group].AsSpan(0, _tableCount);
 
     public void Clear() => (Count, LogitCount, _tableCount, _spanCount) = (0, 0, 0, 0);
 
@@ -54,14 +62,19 @@ internal sealed class Step
         var firstLogit = lastLogits || allLogits ? LogitCount : -1;
         for (var i = 0; i < tokens.Length; i++)
         {
-            (_tokens[Count + i], _positions[Count + i], _slots[Count + i]) = (tokens[i], position + i, table.Slot(position + i));
+            (_tokens[Count + i], _positions[Count + i]) = (tokens[i], position + i);
             if (allLogits || (lastLogits && i == tokens.Length - 1)) _logitRows[LogitCount++] = Count + i;
         }
         if (_spanCount == _spans.Length) Array.Resize(ref _spans, _spanCount * 2);
-        if (_tableCount + table.Count > _tables.Length) Array.Resize(ref _tables, Math.Max(_tables.Length * 2, _tableCount + table.Count));
         _spans[_spanCount++] = new AttentionSpan(Count, tokens.Length, position, _tableCount);
-        table.Blocks.CopyTo(_tables.AsSpan(_tableCount));
-        _tableCount += table.Count;
+        var blocks = KvCache.BlockTable.BlocksFor(position + tokens.Length);
+        for (var group = 0; group < _tables.Length; group++)
+        {
+            for (var i = 0; i < tokens.Length; i++) _slots[group][Count + i] = table.Slot(group, position + i);
+            if (_tableCount + blocks > _tables[group].Length) Array.Resize(ref _tables[group], Math.Max(_tables[group].Length * 2, _tableCount + blocks));
+            table.Blocks(group)[..blocks].CopyTo(_tables[group].AsSpan(_tableCount));
+        }
+        _tableCount += blocks;
         Count += tokens.Length;
         return firstLogit;
     }

@@ -98,8 +98,9 @@ internal sealed class Scheduler
         var decodes = false;
         for (var i = 0; i < _running.Count; i++)
         {
-            if (!_running[i].Decodes) continue;
-            decodes = true;
+            decodes |= _running[i].Decodes;
+            // While it loads it needs no more than it got.
+            if (_running[i].Table is var table && table.Loaded < table.Loadable) continue;
             var count = _running.Count;
             if (!MakeRoom(_running[i])) return _running[i];
             // Somebody before it may have given way; those with room already need no more.
@@ -110,35 +111,39 @@ internal sealed class Scheduler
         var chunk = Math.Min(decodes ? _mixedChunkTokens : _chunkTokens, step.Room);
         var load = LoadedBlocks;
         foreach (var sequence in _running)
-            if (!sequence.Decodes && chunk > 0 && IsLoaded(sequence, ref load)) chunk -= AddPrompt(step, sequence, chunk);
+            if (!sequence.Decodes && chunk > 0 && IsReady(sequence, ref load)) chunk -= AddPrompt(step, sequence, chunk);
         _waiting.Look();
         while (chunk > 0 && Admit() is { } admitted)
-            if (IsLoaded(admitted, ref load)) chunk -= AddPrompt(step, admitted, chunk);
+            if (IsReady(admitted, ref load)) chunk -= AddPrompt(step, admitted, chunk);
         foreach (var sequence in _running) sequence.Tenant!.Served += sequence.Scheduled;
         return null;
     }
 
-    /// <summary>Loads what tiers hold of a sequence's start, within what one step may load; true when all of it is there.</summary>
-    private bool IsLoaded(Sequence sequence, ref int load)
+    /// <summary>Whether a sequence can compute: what tiers hold of its start is there, as far as one step may load, and it has blocks.</summary>
+    private bool IsReady(Sequence sequence, ref int load)
     {
         var table = sequence.Table;
-        for (; table.Listed < table.Loadable; load--)
+        for (; table.Loaded < table.Loadable; load--)
         {
             if (load == 0) return false;
+            var listed = table.Listed;
             if (!_cache.Load(table, sequence.Tokens)) break;
+            var found = (table.Listed - listed) * BlockTable.BlockTokens;
+            if (found == 0) continue;
             sequence.Computed = table.Listed * BlockTable.BlockTokens;
-            sequence.Account.Found(BlockTable.BlockTokens, _cache.LoadedFrom, sequence.Preemptions > 0);
+            sequence.Account.Found(found, _cache.LoadedFrom, sequence.Preemptions > 0);
             if (sequence.Preemptions > 0) continue;
-            sequence.Cached += BlockTable.BlockTokens;
-            PrefixHits += BlockTable.BlockTokens;
+            sequence.Cached += found;
+            PrefixHits += found;
         }
-        return true;
+        // What a load that failed leaves open is filled in the next step, in which others may have to give way.
+        return _cache.TryGrow(table, sequence.Length, sequence.Computed);
     }
 
-    /// <summary>Gives the sequence the blocks for its next token, preempting others if it must: of the highest priority number the one admitted last.</summary>
+    /// <summary>Gives the sequence the blocks for its next step, preempting others if it must: of the highest priority number the one admitted last.</summary>
     private bool MakeRoom(Sequence sequence)
     {
-        while (!sequence.Table.TryGrow(sequence.Length))
+        while (!_cache.TryGrow(sequence.Table, sequence.Length, sequence.Computed))
         {
             var victim = Victim();
             if (victim == sequence && _running.Count == 1)
@@ -220,8 +225,9 @@ internal sealed class Scheduler
     /// <summary>Blocks that this sequence and those that run are expected to need beyond what they hold.</summary>
     private int Expected(Sequence sequence)
     {
-        var blocks = BlockTable.BlocksFor(sequence.Length + _forecast.Remaining(sequence)) - BlockTable.BlocksFor(sequence.Length + 1);
-        foreach (var running in _running) blocks += running.Table.Missing(running.Length + _forecast.Remaining(running));
+        var groups = sequence.Table.Groups;
+        var blocks = groups.Blocks(sequence.Length + _forecast.Remaining(sequence)) - groups.Blocks(sequence.Length + 1);
+        foreach (var running in _running) blocks += Math.Max(0, groups.Blocks(running.Length + _forecast.Remaining(running)) - running.Table.Held);
         return Math.Max(0, blocks);
     }
 
@@ -229,11 +235,11 @@ internal sealed class Scheduler
     private bool HasItsShare(Sequence sequence)
     {
         if (sequence.Tenant!.Requests == _running.Count + _waiting.Count) return false;
-        var (blocks, runs) = (BlockTable.BlocksFor(sequence.Length + _forecast.Remaining(sequence)), false);
+        var (blocks, runs) = (sequence.Table.Groups.Blocks(sequence.Length + _forecast.Remaining(sequence)), false);
         foreach (var running in _running)
         {
             if (running.Tenant != sequence.Tenant) continue;
-            (blocks, runs) = (blocks + running.Table.Count, true);
+            (blocks, runs) = (blocks + running.Table.Held, true);
         }
         return runs && blocks > _tenantBlocks;
     }

@@ -10,7 +10,7 @@ namespace Kvasir.Kernels;
 internal readonly unsafe ref struct AttentionTile(
     AttentionShape shape, KvPool pool, int kvHead, int sharing, ReadOnlySpan<int> blocks, int firstRow, int tokens, int position)
 {
-    /// <summary>Keys of a tile; begins at a multiple of it.</summary>
+    /// <summary>Most keys of a tile; ends at a multiple of it.</summary>
     public const int MostKeys = 128;
 
     private const int MostBlocks = MostKeys / KvLayout.BlockTokens;
@@ -23,10 +23,12 @@ internal readonly unsafe ref struct AttentionTile(
     {
         Begin(scratch, queries);
         var keys = position + tokens;
-        var firstKey = shape.Window > 0 ? Math.Max(0, position - shape.Window + 1) / MostKeys * MostKeys : 0;
-        for (var start = firstKey; start < keys; start += MostKeys)
+        // What lies before the window's first block may be gone. Keys stay in their lanes, so that no bit depends on where it begins.
+        var firstKey = shape.Window > 0 ? Math.Max(0, position - shape.Window + 1) / KvLayout.BlockTokens * KvLayout.BlockTokens : 0;
+        for (var (start, next) = (firstKey, 0); start < keys; start = next)
         {
-            var count = Math.Min(MostKeys, keys - start);
+            next = Math.Min(keys, (start / MostKeys + 1) * MostKeys);
+            var count = next - start;
             Score(scratch, start, count);
             for (var row = 0; row < Rows; row++) Softmax(scratch, row, start, count);
             AddValues(scratch, start, count);

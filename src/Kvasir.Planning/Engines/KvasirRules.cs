@@ -47,11 +47,11 @@ public sealed class KvasirRules : EngineRules
         if (Obstacle(model) is { } obstacle) throw new Fit.PlanException(obstacle);
         var weights = (options.Matrices ?? StoredMatrix.Of(model, options.Quantization)).Sum(matrix => KvasirConstants.PackedBytes(matrix.Type, matrix.Rows, matrix.Columns));
         var activations = ActivationBytes(model, chunk + sequences);
-        var block = model.Layers.Sum(layer => BlockBytes((AttentionSpec)layer.Mixer, options.KvType, options.ValueKvType ?? options.KvType));
+        var layout = KvasirKvLayout.Of([.. model.Layers.Select(layer => (AttentionSpec)layer.Mixer)], attention => BlockBytes(attention, options.KvType, options.ValueKvType ?? options.KvType), chunk);
         var sampler = 12L * model.VocabularySize;
         var budget = (long)(device.Bytes * (options.Utilization ?? 0.9)) - KvasirConstants.RuntimeBytes;
-        var wanted = (long)sequences * ((context + KvasirConstants.BlockTokens - 1) / KvasirConstants.BlockTokens);
-        var (rest, each) = (weights + activations + sampler, block + KvasirConstants.IndexBytesPerBlock);
+        var wanted = sequences * layout.Blocks(context);
+        var (rest, each) = (weights + activations + sampler, layout.BlockBytes + KvasirConstants.IndexBytesPerBlock);
         // More cache than all sequences can use is not taken.
         var blocks = Math.Clamp((budget - rest) / each, 0, wanted);
         return new MemoryEstimate
@@ -63,7 +63,7 @@ public sealed class KvasirRules : EngineRules
             Graphs = Band.Exactly(0),
             GraphsInside = true,
             Overhead = Band.Exactly(sampler + (blocks * KvasirConstants.IndexBytesPerBlock)),
-            Layout = new PagedKvLayout { BytesPerToken = block / KvasirConstants.BlockTokens, BlockTokens = KvasirConstants.BlockTokens },
+            Layout = layout,
             Context = context,
             MaxSequences = sequences,
             MaxBatchedTokens = chunk,

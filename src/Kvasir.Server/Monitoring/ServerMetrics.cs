@@ -112,7 +112,8 @@ public sealed class ServerMetrics : IDisposable
         Gauge("kvasir_num_requests_running", "Sequences that run.", state => state.Running);
         Gauge("kvasir_num_requests_waiting", "Requests that wait.", state => state.Waiting);
         Gauge("kvasir_kv_cache_usage_perc", "Share of KV blocks in use, 0 to 1.", state => state.KvBlocks == 0 ? 0 : (double)state.KvBlocksUsed / state.KvBlocks);
-        Gauge("kvasir_kv_cache_blocks", "KV blocks of 16 tokens in all.", state => state.KvBlocks);
+        Gauge("kvasir_kv_cache_tokens", "Tokens for which the KV cache has room while no sliding window has passed any.", state => state.KvTokens);
+        Gauge("kvasir_kv_cache_blocks", "KV blocks in all: 16 tokens each, of one group of layers.", state => state.KvBlocks);
         Gauge("kvasir_kv_cache_blocks_used", "KV blocks in use.", state => state.KvBlocksUsed);
         Gauge("kvasir_kv_cache_blocks_idle", "KV blocks whose contents are kept for later requests.", state => state.KvBlocksIdle);
         Gauge("kvasir_kv_cache_blocks_pinned", "KV blocks that pins hold.", state => state.KvBlocksPinned);

@@ -9,12 +9,12 @@ public sealed class BlockPoolTests
     public void A_table_grows_by_whole_blocks_or_not_at_all()
     {
         var pool = new BlockPool(4);
-        var table = new BlockTable(pool);
-        Assert.True(table.TryGrow(17));
-        Assert.Equal((2, 2), (table.Count, pool.Free));
-        Assert.False(table.TryGrow(16 * 5));
-        Assert.Equal((2, 2), (table.Count, pool.Free));
-        Assert.Equal(table.Blocks[1] * 16 + 3, table.Slot(19));
+        var table = new BlockTable(pool, KvGroups.One());
+        Assert.True(table.TryGrow(17, computed: 0));
+        Assert.Equal((2, 2), (table.Held, pool.Free));
+        Assert.False(table.TryGrow(16 * 5, computed: 0));
+        Assert.Equal((2, 2), (table.Held, pool.Free));
+        Assert.Equal(table.Blocks(0)[1] * 16 + 3, table.Slot(0, 19));
         table.Clear();
         Assert.Equal(4, pool.Free);
     }

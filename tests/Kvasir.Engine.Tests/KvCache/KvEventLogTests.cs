@@ -1,3 +1,4 @@
+using Kvasir.Engine.Inspection;
 using Kvasir.Engine.KvCache;
 using Kvasir.Engine.KvCache.Tiers;
 using Kvasir.Protocol;
@@ -8,7 +9,7 @@ namespace Kvasir.Engine.Tests.KvCache;
 /// <summary>Whoever follows the events knows what the cache holds.</summary>
 public sealed class KvEventLogTests : IDisposable
 {
-    private static readonly UInt128 Root = BlockHash.Root([]);
+    private static readonly UInt128 Root = TenantName.Root(null);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("kvasir-events").FullName;
     private readonly Follower _follower = new();
@@ -38,7 +39,7 @@ public sealed class KvEventLogTests : IDisposable
     public void The_first_block_under_a_salt_says_so_without_telling_the_salt()
     {
         using var cache = new TestCache(8, events: _log);
-        var salted = BlockHash.Root("tenant"u8);
+        var salted = TenantName.Root("tenant");
         cache.TryPlace([.. Enumerable.Range(0, 40)], out var sequence, salted);
         cache.Compute(sequence!, 40);
         _log.Publish();
@@ -135,7 +136,7 @@ public sealed class KvEventLogTests : IDisposable
                         Assert.Contains(key, _chains);
                         continue;
                     }
-                    parent = BlockHash.Next(parent, stored.Tokens.AsSpan(i * 16, 16));
+                    parent = KvGroups.Block(BlockHash.Next(parent, stored.Tokens.AsSpan(i * 16, 16)));
                     (_keys[parent], _chains[key]) = (key, parent);
                 }
             }
@@ -147,7 +148,7 @@ public sealed class KvEventLogTests : IDisposable
             var hits = 0;
             for (; hits + 16 < tokens.Length; hits += 16)
             {
-                parent = BlockHash.Next(parent, tokens.AsSpan(hits, 16));
+                parent = KvGroups.Block(BlockHash.Next(parent, tokens.AsSpan(hits, 16)));
                 if (!_keys.TryGetValue(parent, out var key) || !Enum.GetValues<KvTier>().Any(tier => _held.Contains((key, tier)))) break;
             }
             return hits;

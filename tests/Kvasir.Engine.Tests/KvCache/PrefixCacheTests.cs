@@ -33,7 +33,7 @@ public sealed class PrefixCacheTests
         cache.Compute(first, 64);
         var second = cache.Place([.. Tokens(64), 7]);
         Assert.Equal(64, second.Cached);
-        Assert.Equal(first.Table.Blocks[..4].ToArray(), second.Table.Blocks[..4].ToArray());
+        Assert.Equal(first.Table.Blocks(0)[..4].ToArray(), second.Table.Blocks(0)[..4].ToArray());
         Assert.Equal(16 - 6, cache.Pool.Free);
     }
 
@@ -68,7 +68,7 @@ public sealed class PrefixCacheTests
         cache.Compute(first, 10);
         cache.Compute(second, 10);
         foreach (var sequence in (TestSequence[])[first, second]) cache.Generate(sequence, Tokens(32)[10..]);
-        Assert.Equal(first.Table.Blocks[..2].ToArray(), second.Table.Blocks[..2].ToArray());
+        Assert.Equal(first.Table.Blocks(0)[..2].ToArray(), second.Table.Blocks(0)[..2].ToArray());
         Assert.Equal(16 - 2, cache.Pool.Free);
     }
 
@@ -86,7 +86,7 @@ public sealed class PrefixCacheTests
     {
         using var cache = new TestCache(16);
         cache.Run(Tokens(48));
-        Assert.Equal(Placement.Placed, cache.TryPlace(Tokens(48), out var other, root: 1));
+        Assert.Equal(Placement.Placed, cache.TryPlace(Tokens(48), out var other, root: 16));
         Assert.Equal(0, other!.Cached);
     }
 
@@ -108,7 +108,7 @@ public sealed class PrefixCacheTests
         var running = cache.Place([500, 501, 502]);
         Assert.Equal(3, cache.Cache.Clear());
         Assert.Equal(0, cache.Place(Tokens(40)).Cached);
-        Assert.Equal(1, running.Table.Count);
+        Assert.Equal(1, running.Table.Held);
     }
 
     /// <summary>Keys and values of a token depend on all tokens before it: so does what the test writes in its slot.</summary>
@@ -153,10 +153,10 @@ public sealed class PrefixCacheTests
         new TestCache(10, kind).Dispose();
         var before = GC.GetAllocatedBytesForCurrentThread();
         var pool = new BlockPool(Blocks, EvictionPolicies.Create(kind, Blocks));
-        var cache = new PrefixCache(pool, static (_, _) => { });
-        var table = new BlockTable(pool);
+        var cache = new PrefixCache(pool, KvGroups.One(), static (_, _) => { });
+        var table = new BlockTable(pool, KvGroups.One());
         var setUp = GC.GetAllocatedBytesForCurrentThread() - before;
-        Assert.Equal(0, table.Count);
+        Assert.Equal(0, table.Held);
         Assert.Equal(0, cache.Clear());
         Assert.InRange(setUp, 0.8 * PrefixCache.BytesPerBlock(kind) * Blocks, PrefixCache.BytesPerBlock(kind) * Blocks);
     }

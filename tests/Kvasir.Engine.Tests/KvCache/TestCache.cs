@@ -16,6 +16,7 @@ internal sealed class TestSequence(BlockTable table, List<int> tokens, int cache
 internal sealed class TestCache : IDisposable
 {
     private static readonly KvLayout Layout = new(1, 2, 16, KvFormat.F16);
+    private static readonly KvGroups Groups = KvGroups.One(Layout);
 
     private readonly NativeBuffer _memory;
     private readonly NativeBuffer _below;
@@ -33,12 +34,12 @@ internal sealed class TestCache : IDisposable
         Pool = new BlockPool(blocks, EvictionPolicies.Create(kind, blocks));
         _memory = new NativeBuffer(blocks * BlockBytes);
         _below = new NativeBuffer((host + DiskTier.Buffers) * BlockBytes);
-        _blocks = new KvMemory([Layout], blocks, _memory.All);
+        _blocks = new KvMemory(Groups, blocks, _memory.All);
         _block = new byte[BlockBytes];
         var hostTier = host == 0 ? null : new HostTier(_blocks, _below.Slice(0, host * BlockBytes));
         var diskTier = pages is null ? null : new DiskTier(_blocks, pages, diskBlocks, _below.Slice(host * BlockBytes, DiskTier.Buffers * BlockBytes), Warnings.Add, () => { });
         Tiers = hostTier is null && diskTier is null ? null : new KvTiers(hostTier, diskTier, (int)BlockBytes, events);
-        Cache = new PrefixCache(Pool, (from, to) =>
+        Cache = new PrefixCache(Pool, Groups, (from, to) =>
         {
             Copies++;
             _blocks.Copy(from, to);
@@ -66,16 +67,16 @@ internal sealed class TestCache : IDisposable
 
     public Placement TryPlace(int[] tokens, out TestSequence? sequence, UInt128 root = default)
     {
-        var table = new BlockTable(Pool, root);
+        var table = new BlockTable(Pool, Groups, root);
         var placement = Cache.Place(table, tokens, 1, true, out var cached);
-        while (placement == Placement.Placed && table.Listed < table.Loadable && Cache.Load(table, tokens))
+        while (placement == Placement.Placed && table.Loaded < table.Loadable && Cache.Load(table, tokens))
         {
             Loads++;
             cached = table.Listed * 16;
         }
         sequence = placement == Placement.Placed ? new TestSequence(table, [.. tokens], cached) : null;
         if (sequence is not null) Check(sequence);
-        else Assert.Equal(0, table.Count);
+        else Assert.Equal(0, table.Held);
         return placement;
     }
 
@@ -91,7 +92,7 @@ internal sealed class TestCache : IDisposable
         for (var i = sequence.Computed; i < to; i++)
         {
             digest = Next(digest, sequence.Tokens[i]);
-            this[sequence.Table.Slot(i)] = digest;
+            this[sequence.Table.Slot(0, i)] = digest;
         }
         sequence.Computed = to;
         Cache.List(sequence.Table, Computed(sequence));
@@ -103,7 +104,7 @@ internal sealed class TestCache : IDisposable
     {
         foreach (var token in tokens)
         {
-            if (!sequence.Table.TryGrow(sequence.Tokens.Count + 1)) return;
+            if (!sequence.Table.TryGrow(sequence.Tokens.Count + 1, sequence.Computed)) return;
             sequence.Tokens.Add(token);
             Compute(sequence, sequence.Tokens.Count);
         }
@@ -143,7 +144,7 @@ internal sealed class TestCache : IDisposable
         for (var i = 0; i < sequence.Computed; i++)
         {
             digest = Next(digest, sequence.Tokens[i]);
-            Assert.Equal(digest, this[sequence.Table.Slot(i)]);
+            Assert.Equal(digest, this[sequence.Table.Slot(0, i)]);
         }
     }
 

@@ -70,7 +70,7 @@ public sealed class ScheduleTests
             engine.Engine.Blocks.CheckIntegrity();
         }
         for (var i = 0; i < replies.Length; i++)
-            if (replies[i] is { } reply) Check(schedule, i, reply);
+            if (replies[i] is { } reply) Check(schedule, i, reply, engine.Engine.ContextTokens);
         engine.Engine.DeleteAllAsync();
         engine.Step();
         engine.Engine.Blocks.CheckIntegrity();
@@ -114,9 +114,8 @@ public sealed class ScheduleTests
         return null;
     }
 
-    private static void Check(RandomSchedule schedule, int index, Reply reply)
+    private static void Check(RandomSchedule schedule, int index, Reply reply, int context)
     {
-        var context = Math.Min(schedule.Options.ContextTokens!.Value, schedule.Options.KvTokens!.Value);
         var alone = SoloEngine.Run(schedule.Family, schedule.Options.KvFormat, context, schedule.Requests[index]);
         var got = reply.Tokens.Select(token => (token.Token, token.LogProbability)).ToArray();
         if (reply.Stream.FinishReason == FinishReason.Cancelled)

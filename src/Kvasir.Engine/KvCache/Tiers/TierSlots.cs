@@ -61,7 +61,7 @@ internal sealed class TierSlots
         _pool.Empty(slot);
     }
 
-    /// <summary>Deletes blocks by name, or all without names.</summary>
+    /// <summary>Deletes blocks by name, in all groups, or all without names.</summary>
     /// <param name="names">Their names; null for all.</param>
     /// <param name="drop">Empties a place.</param>
     /// <returns>How many there were.</returns>
@@ -70,7 +70,7 @@ internal sealed class TierSlots
         var deleted = 0;
         for (var slot = 0; slot < Capacity; slot++)
         {
-            if (_index.CountOf(slot) == 0 || names?.Contains(_index.NameOf(slot)) == false) continue;
+            if (_index.CountOf(slot) == 0 || names?.Contains(KvGroups.Block(_index.NameOf(slot))) == false) continue;
             drop(slot);
             deleted++;
         }
@@ -88,7 +88,7 @@ internal sealed class TierSlots
     public void AddEntries(KvTier tier, List<KvEntry> entries)
     {
         for (var slot = 0; slot < Capacity; slot++)
-            if (_index.CountOf(slot) is > 0 and var tokens) entries.Add(new KvEntry(tier, _index.NameOf(slot), _index.ParentOf(slot), tokens, 0, 0, double.NaN));
+            if (_index.CountOf(slot) is > 0 and var tokens) entries.Add(KvEntry.Of(tier, _index.NameOf(slot), _index.ParentOf(slot), tokens));
     }
 
     /// <summary>Everything that is here, each block after the one it follows if that is here too.</summary>
