@@ -152,6 +152,7 @@ public sealed class FleetSimulator
             CachedTokens = Math.Min(request.PromptTokens - 1, Math.Max(_held[number], _sent[number]) * _trace.BlockTokens),
             InFlight = _loads[number].InFlight,
             PendingTokens = _loads[number].RemainingTokens(now, rate),
+            RecentTokens = _loads[number].RecentTokens(now),
             Decoding = _loads[number].Decoding,
             DecodingTokens = _loads[number].DecodingTokens,
             KvUsedRatio = _workers[number].Cache.UsedRatio,

@@ -6,6 +6,11 @@ public sealed class WorkerLoad
     /// <summary>However long it takes, a prompt without a first token is not nearly done.</summary>
     private const double LeastRemaining = 0.1;
 
+    /// <summary>Seconds in which what was sent fades to 1/e: several turns of a conversation, and long beside a queue.</summary>
+    private const double FadeSeconds = 120;
+
+    private readonly Lock _recentLock = new();
+    private double _recent, _recentSeconds;
     private int _inFlight, _decoding;
     private long _pending, _decodingTokens, _started;
     private double _progressSeconds;
@@ -33,6 +38,13 @@ public sealed class WorkerLoad
         return Math.Max(Math.Max(LeastRemaining, others) * pending, pending - (Math.Max(0, nowSeconds - Volatile.Read(ref _progressSeconds)) * tokensPerSecond));
     }
 
+    /// <summary>Uncached prompt tokens sent lately, fading over two minutes.</summary>
+    /// <param name="nowSeconds">The time, on the clock of <see cref="Begin"/>.</param>
+    public double RecentTokens(double nowSeconds)
+    {
+        lock (_recentLock) return _recent * Math.Exp(-Math.Max(0, nowSeconds - _recentSeconds) / FadeSeconds);
+    }
+
     /// <summary>Tokens in the contexts of decoding requests, as far as prompts tell.</summary>
     public long DecodingTokens => Volatile.Read(ref _decodingTokens);
 
@@ -48,6 +60,11 @@ public sealed class WorkerLoad
     {
         Interlocked.Increment(ref _inFlight);
         Interlocked.Increment(ref _started);
+        lock (_recentLock)
+        {
+            var passed = Math.Max(0, nowSeconds - _recentSeconds);
+            (_recent, _recentSeconds) = ((_recent * Math.Exp(-passed / FadeSeconds)) + uncachedTokens, _recentSeconds + passed);
+        }
         var ahead = RemainingTokens(nowSeconds, tokensPerSecond) + uncachedTokens;
         if (Interlocked.Add(ref _pending, uncachedTokens) == uncachedTokens) Volatile.Write(ref _progressSeconds, nowSeconds);
         return new Lease(this, promptTokens, uncachedTokens, ahead);

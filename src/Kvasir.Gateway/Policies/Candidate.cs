@@ -15,6 +15,8 @@ public record struct Candidate
     public int OthersWaiting { get; set; }
     /// <summary>Uncached prompt tokens of requests whose first token has not come.</summary>
     public double PendingTokens { get; set; }
+    /// <summary>Uncached prompt tokens sent to it lately, older ones fading; what it computes and what enters its cache.</summary>
+    public double RecentTokens { get; set; }
     /// <summary>Requests that have had their first token and have not ended.</summary>
     public int Decoding { get; set; }
     /// <summary>Tokens in the contexts of those.</summary>

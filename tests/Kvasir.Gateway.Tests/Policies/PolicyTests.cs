@@ -52,6 +52,36 @@ public sealed class PolicyTests
     }
 
     [Fact]
+    public void A_shared_beginning_is_copied_before_its_holder_does_most_of_the_work()
+    {
+        Candidate[] even = [Idle(0) with { RecentTokens = 5000 }, Idle(1) with { RecentTokens = 5000, CachedTokens = 6000 }, Idle(2) with { RecentTokens = 5000 }];
+        Assert.Equal(1, Choose("kvasir", even, 8000));
+        Candidate[] uneven = [Idle(0) with { RecentTokens = 2000 }, Idle(1) with { RecentTokens = 12_000, CachedTokens = 6000 }, Idle(2) with { RecentTokens = 1000 }];
+        Assert.Equal(2, Choose("kvasir", uneven, 8000));
+    }
+
+    [Fact]
+    public void A_conversation_stays_at_the_busiest_worker_while_nearly_all_of_it_is_cached_there()
+    {
+        Candidate[] candidates = [Idle(0) with { RecentTokens = 2000 }, Idle(1) with { RecentTokens = 12_000, CachedTokens = 19_500 }, Idle(2) with { RecentTokens = 1000 }];
+        Assert.Equal(1, Choose("kvasir", candidates, 20_000));
+    }
+
+    [Theory]
+    [InlineData(0.25)]
+    [InlineData(4)]
+    public void Rates_that_are_all_wrong_by_one_factor_change_no_choice(double factor)
+    {
+        var random = new Random(5);
+        for (var i = 0; i < 200; i++)
+        {
+            var right = Enumerable.Range(0, 12).Select(worker => Any(random, worker) with { Decoding = random.Next(50), RecentTokens = random.Next(200_000) }).ToArray();
+            var wrong = right.Select(candidate => candidate with { PrefillRate = candidate.PrefillRate * factor }).ToArray();
+            Assert.Equal(Choose("kvasir", right, 12_000), Choose("kvasir", wrong, 12_000));
+        }
+    }
+
+    [Fact]
     public void Equal_workers_share_evenly()
     {
         var counts = new int[4];
@@ -92,6 +122,6 @@ public sealed class PolicyTests
 
     private static Candidate Any(Random random, int worker) => Idle(worker) with
     {
-        CachedTokens = random.Next(10_000), InFlight = random.Next(100), PendingTokens = random.Next(100_000), KvUsedRatio = random.NextDouble(), Warmth = random.NextDouble(),
+        CachedTokens = random.Next(10_000), InFlight = random.Next(100), PendingTokens = random.Next(100_000), RecentTokens = random.Next(100_000), KvUsedRatio = random.NextDouble(), Warmth = random.NextDouble(),
     };
 }
