@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Net;
 using Kvasir.Checkpoints;
 using Kvasir.Engine;
+using Kvasir.Protocol.OpenAi;
 using Kvasir.Server;
 using Kvasir.Server.Events;
 
@@ -23,6 +24,9 @@ internal sealed class ServeFlags
     private readonly Option<string?> replay = new("--kv-events-replay") { Description = "Send missed KV events again to who asks at this address: tcp://*:5558.", HelpName = "ADDRESS" };
     private readonly Option<string> topic = new("--kv-events-topic") { Description = "Topic of the KV events.", DefaultValueFactory = _ => "" };
     private readonly Option<double> tenantShare = new("--tenant-kv-share") { Description = "Share of the KV cache that running requests of one API key (or cache_salt) may hold while there are others.", DefaultValueFactory = _ => new EngineOptions().TenantKvShare };
+    private readonly Option<long> tenantTokens = new("--tenant-tokens-per-minute") { Description = "Tokens, of prompts and answers, that one API key (or cache_salt) may use per minute; further requests get 429. 0: any number.", HelpName = "N" };
+    private readonly Option<string?> tenantHeader = new("--tenant-header") { Description = "Header by which a proxy you trust tells apart those who share a key: each is a tenant.", HelpName = "NAME" };
+    private readonly Option<int> leastPriority = new("--least-priority") { Description = "Lowest priority number that requests may ask for (lower ones run first): 0 keeps anybody from overtaking.", DefaultValueFactory = _ => new ServerOptions().LeastPriority };
     private readonly Option<double> pins = new("--kv-pin-share") { Description = "Share of the KV cache that pinned prefixes may hold, 0 to 1.", DefaultValueFactory = _ => new EngineOptions().KvPinShare };
     private readonly Option<string> body = new("--max-body") { Description = "Largest request body.", DefaultValueFactory = _ => "4MiB" };
     private readonly Option<double> drain = new("--drain-seconds") { Description = "How long running answers may take to finish after SIGTERM.", DefaultValueFactory = _ => 30 };
@@ -31,7 +35,7 @@ internal sealed class ServeFlags
     /// <summary>Adds the flags to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[host, port, sequences, queue, chunk, keys, keyFile, names, origins, events, replay, topic, pins, tenantShare, body, drain, keepAlive])
+        foreach (var option in (Option[])[host, port, sequences, queue, chunk, keys, keyFile, names, origins, events, replay, topic, pins, tenantShare, tenantTokens, tenantHeader, leastPriority, body, drain, keepAlive])
             command.Options.Add(option);
     }
 
@@ -64,6 +68,10 @@ internal sealed class ServeFlags
             Host = address,
             Port = parse.GetValue(port) is >= 0 and <= 65535 and var number ? number : throw new UsageException($"--port {parse.GetValue(port)} is not between 0 and 65535."),
             ApiKeys = [.. Keys(parse)],
+            TenantTokensPerMinute = parse.GetValue(tenantTokens) is >= 0 and var tokens ? tokens : throw new UsageException($"--tenant-tokens-per-minute {parse.GetValue(tenantTokens)} is below 0."),
+            TenantHeader = parse.GetValue(tenantHeader) is not { } named ? null : IsHeader(named) ? named : throw new UsageException($"--tenant-header '{named}' is not the name of a header; write letters, digits and dashes: x-tenant."),
+            LeastPriority = parse.GetValue(leastPriority) is >= -SamplingFields.MostPriority and <= SamplingFields.MostPriority and var least ? least
+                : throw new UsageException($"--least-priority {parse.GetValue(leastPriority)} is not between -{SamplingFields.MostPriority} and {SamplingFields.MostPriority}."),
             ServedModelNames = [.. parse.GetValue(names) ?? []],
             CorsOrigins = [.. parse.GetValue(origins) ?? []],
             MaxBodyBytes = ByteSize.TryParse(parse.GetRequiredValue(body), out var size) && size.Bytes > 0 ? size.Bytes
@@ -97,6 +105,8 @@ internal sealed class ServeFlags
         }
         if (count == 0) throw new UsageException($"--api-key-file '{file.FullName}' holds no key.");
     }
+
+    private static bool IsHeader(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_');
 
     private static TimeSpan Seconds(string name, double value, double least) => value >= least && value <= 86400
         ? TimeSpan.FromSeconds(value)

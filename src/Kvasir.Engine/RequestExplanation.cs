@@ -38,6 +38,8 @@ public sealed record RequestExplanation
     public required ImmutableArray<EvictedTokens> Evictions { get; init; }
     /// <summary>Whether it waited for another request that was computing its beginning.</summary>
     public required bool Awaited { get; init; }
+    /// <summary>Whether it waited because its tenant had its share of the KV cache.</summary>
+    public required bool HadItsShare { get; init; }
     /// <summary>How often it gave way to others.</summary>
     public required int Preemptions { get; init; }
     /// <summary>Tokens found again after it had given way.</summary>

@@ -11,6 +11,12 @@ public sealed record ServerOptions
     public int Port { get; init; } = 8080;
     /// <summary>Keys of which a request must carry one as <c>Authorization: Bearer …</c>; empty for none.</summary>
     public ImmutableArray<string> ApiKeys { get; init; } = [];
+    /// <summary>Tokens, of prompts and answers, that a tenant may use per minute; 0 for any number.</summary>
+    public long TenantTokensPerMinute { get; init; }
+    /// <summary>Header by which a trusted proxy tells apart those who share an API key; null for none.</summary>
+    public string? TenantHeader { get; init; }
+    /// <summary>The lowest priority number that requests may ask for; lower ones count as it.</summary>
+    public int LeastPriority { get; init; } = -1000;
     /// <summary>Names the model answers to, the first being its own; empty for the checkpoint's name.</summary>
     public ImmutableArray<string> ServedModelNames { get; init; } = [];
     /// <summary>Origins that browsers may call from; <c>*</c> for any; empty for none.</summary>

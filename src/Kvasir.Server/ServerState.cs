@@ -19,6 +19,7 @@ public sealed class ServerState : IDisposable
         Options = options;
         Time = time;
         Bodies = new RequestBody(options.MaxBodyBytes);
+        Tenants = new Tenants(options, time);
         Metrics = new ServerMetrics(() => engine, () => Inside);
         Started = time.GetUtcNow();
     }
@@ -28,6 +29,9 @@ public sealed class ServerState : IDisposable
 
     /// <summary>Reads request bodies.</summary>
     public RequestBody Bodies { get; }
+
+    /// <summary>Whose requests come in, and what they may use.</summary>
+    public Tenants Tenants { get; }
 
     /// <summary>A list of what is cached copies the books of every tier: one at a time, whoever asks.</summary>
     internal SemaphoreSlim Listing { get; } = new(1);

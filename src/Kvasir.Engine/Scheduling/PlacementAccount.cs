@@ -16,6 +16,9 @@ internal sealed class PlacementAccount
     /// <summary>It waited for another sequence that computed its beginning.</summary>
     public bool Awaited { get; set; }
 
+    /// <summary>It waited because its tenant had its share of the KV cache.</summary>
+    public bool HadItsShare { get; set; }
+
     /// <summary>Tokens were found.</summary>
     /// <param name="tokens">How many.</param>
     /// <param name="tier">Where.</param>
@@ -49,6 +52,7 @@ internal sealed class PlacementAccount
             Missed = _missed with { Lost = !_isPlaced || sequence.Table.Loadable > sequence.Table.Listed ? 0 : Math.Max(0, sequence.Request.Prompt.Length - known) },
             Evictions = _evictions,
             Awaited = Awaited,
+            HadItsShare = HadItsShare,
             Preemptions = sequence.Preemptions,
             Restored = _restored,
             Recomputed = Math.Max(0, _givenUp - _restored.Total),

@@ -65,6 +65,7 @@ internal sealed class Scheduler
     public void Remove(Sequence sequence)
     {
         if (!_running.Remove(sequence)) _waiting.Remove(sequence);
+        if (_owedRoom == sequence) _owedRoom = null;
         GiveBack(sequence);
         _waiting.End(sequence);
     }
@@ -187,7 +188,13 @@ internal sealed class Scheduler
         while (_waiting.Next() is { } sequence)
         {
             var cached = 0;
-            var placement = _running.Count == _maxSequences ? Placement.NoRoom : HasItsShare(sequence) ? Placement.Awaits : Place(sequence, out cached);
+            if (_running.Count < _maxSequences && HasItsShare(sequence))
+            {
+                sequence.Account.HadItsShare = true;
+                _waiting.PassOver(sequence);
+                continue;
+            }
+            var placement = _running.Count == _maxSequences ? Placement.NoRoom : Place(sequence, out cached);
             if (placement == Placement.NoRoom)
             {
                 _owedRoom = sequence;

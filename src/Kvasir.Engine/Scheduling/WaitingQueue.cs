@@ -19,7 +19,7 @@ internal sealed class WaitingQueue
     {
         var tenant = TenantOf(sequence.Request.Tenant ?? "");
         // It is owed nothing for the time in which it asked for nothing.
-        if (tenant.Requests++ == 0) tenant.Served = Math.Max(tenant.Served, LeastServed(tenant));
+        if (tenant.Requests++ == 0 && LeastServed(tenant) is { } least) tenant.Served = Math.Max(tenant.Served, least);
         (sequence.Tenant, sequence.Arrival) = (tenant, _arrivals++);
         _waiting.Add(sequence);
     }
@@ -30,10 +30,13 @@ internal sealed class WaitingQueue
     /// <summary>A sequence is admitted or leaves the queue.</summary>
     public bool Remove(Sequence sequence) => _waiting.Remove(sequence);
 
-    /// <summary>A sequence is over. A tenant without others is forgotten: it would begin level with the rest anyway.</summary>
+    /// <summary>A sequence is over. A tenant without others is remembered while it has been served more than somebody who is here: who asks for one thing after another pays as if all had come at once.</summary>
     public void End(Sequence sequence)
     {
-        if (--sequence.Tenant!.Requests == 0) _tenants.Remove(sequence.Tenant.Name);
+        sequence.Tenant!.Requests--;
+        var least = LeastServed(null);
+        foreach (var (name, tenant) in _tenants)
+            if (tenant.Requests == 0 && !(tenant.Served > least)) _tenants.Remove(name);
     }
 
     /// <summary>Begins to look for the next ones; those passed over are looked at again.</summary>
@@ -62,11 +65,12 @@ internal sealed class WaitingQueue
         return tenant;
     }
 
-    private long LeastServed(Tenant except)
+    /// <summary>What the least served of those that have requests has had; null where nobody else has any.</summary>
+    private long? LeastServed(Tenant? except)
     {
-        var least = long.MaxValue;
+        long? least = null;
         foreach (var tenant in _tenants.Values)
-            if (tenant != except && tenant.Requests > 0) least = Math.Min(least, tenant.Served);
-        return least == long.MaxValue ? 0 : least;
+            if (tenant != except && tenant.Requests > 0) least = Math.Min(least ?? long.MaxValue, tenant.Served);
+        return least;
     }
 }

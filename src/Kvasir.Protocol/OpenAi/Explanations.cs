@@ -17,6 +17,8 @@ public sealed record Explanation
     public required IReadOnlyList<EvictedPart> Evictions { get; init; }
     /// <summary>Whether it waited for another request that was computing its beginning.</summary>
     public required bool Awaited { get; init; }
+    /// <summary>Whether it waited because its tenant had its share of the KV cache.</summary>
+    public required bool HadItsShare { get; init; }
     /// <summary>How it gave way to others.</summary>
     public required PreemptionCost Preemptions { get; init; }
     /// <summary>From the request to its first step.</summary>

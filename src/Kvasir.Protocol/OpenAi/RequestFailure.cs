@@ -63,6 +63,8 @@ public enum FailureKind
     BadRequest,
     /// <summary>The queue is full.</summary>
     QueueFull,
+    /// <summary>The tenant has used its tokens.</summary>
+    TokensUsedUp,
     /// <summary>The server is about to stop.</summary>
     Draining,
     /// <summary>The model is not loaded yet.</summary>
@@ -81,6 +83,9 @@ public enum FailureKind
 public sealed record RequestFailure(FailureKind Kind, string Message, string? Param = null)
 {
     private const string Invalid = "invalid_request_error";
+
+    /// <summary>Seconds after which trying again helps; null where the kind says it.</summary>
+    public int? RetryAfterSeconds { get; init; }
 
     /// <summary>Where it failed.</summary>
     public FailureStage Stage => Row.Stage;
@@ -119,6 +124,7 @@ public sealed record RequestFailure(FailureKind Kind, string Message, string? Pa
         FailureKind.UnsupportedMediaType => (FailureStage.Transport, FailureParty.Client, 415, Invalid, "unsupported_media_type"),
         FailureKind.BadRequest => (FailureStage.Transport, FailureParty.Client, 400, Invalid, "bad_request"),
         FailureKind.QueueFull => (FailureStage.Admission, FailureParty.Load, 429, "rate_limit_error", "queue_full"),
+        FailureKind.TokensUsedUp => (FailureStage.Admission, FailureParty.Load, 429, "tokens", "rate_limit_exceeded"),
         FailureKind.Draining => (FailureStage.Admission, FailureParty.Load, 503, "service_unavailable_error", "draining"),
         FailureKind.Loading => (FailureStage.Admission, FailureParty.Load, 503, "service_unavailable_error", "model_loading"),
         _ => (FailureStage.Generation, FailureParty.Server, 500, "server_error", "internal_error"),

@@ -61,6 +61,9 @@ public sealed record SamplingFields
     /// <summary>Lower numbers run first.</summary>
     public int Priority { get; init; }
 
+    /// <summary>Priorities go from minus this to this.</summary>
+    public const int MostPriority = 1000;
+
     /// <summary>Whether the answer shall explain itself.</summary>
     public bool Explain { get; init; }
 
@@ -95,7 +98,7 @@ public sealed record SamplingFields
             Stream = stream,
             IncludeUsage = fields.Object("stream_options")?.Flag("include_usage") ?? false,
             CacheSalt = ReadSalt(fields),
-            Priority = (int)(fields.Integer("priority", int.MinValue, int.MaxValue) ?? 0),
+            Priority = (int)(fields.Integer("priority", -MostPriority, MostPriority) ?? 0),
             Retention = RetentionFields.Read(fields),
             Explain = fields.Object("kvasir")?.Flag("explain") ?? false,
         };

@@ -24,12 +24,18 @@ internal sealed class ChatCompletionsEndpoint(ServerState state)
         var asked = pipeline.Request(pipeline.EncodeChat(text), request.Sampling) with
         {
             Id = Guard.Id(http),
-            Tenant = Guard.Holder(http) ?? request.Sampling.CacheSalt,
+            Tenant = state.Tenants.Of(http, request.Sampling.CacheSalt),
+            Priority = state.Tenants.Priority(request.Sampling.Priority),
             LogProbabilities = request.Logprobs,
             TopLogProbabilities = request.TopLogprobs,
             FindToolCalls = request.Tools is not null,
         };
-        if (!pipeline.TryStartChat(asked, request.Sampling.N, out var generation, out failure)) return failure;
+        if (state.Tenants.Charge(asked.Tenant, asked.Prompt.Length) is { } usedUp) return usedUp;
+        if (!pipeline.TryStartChat(asked, request.Sampling.N, out var generation, out failure))
+        {
+            state.Tenants.Refund(asked.Tenant, asked.Prompt.Length);
+            return failure;
+        }
         await using var leaving = generation;
         var clock = new RequestClock(state.Metrics, state.Time, generation.Count, started);
         var answer = new Answer(engine, request, generation, $"chatcmpl-{Guid.NewGuid():N}", state.Time.GetUtcNow().ToUnixTimeSeconds(), state.ModelNames[0]);
@@ -40,6 +46,7 @@ internal sealed class ChatCompletionsEndpoint(ServerState state)
         finally
         {
             clock.Complete(generation);
+            state.Tenants.ChargeAnswer(asked.Tenant, generation.GeneratedTokens);
         }
     }
 

@@ -25,9 +25,17 @@ internal sealed class CompletionsEndpoint(ServerState state)
         var vocabulary = engine.Engine.Spec.VocabularySize;
         if (prompts.SelectMany(prompt => prompt.Ids).FirstOrDefault(id => id >= vocabulary) is > 0 and var unknown)
             return new RequestFailure(FailureKind.InvalidValue, $"Invalid 'prompt': token {unknown} is not between 0 and {vocabulary - 1}.", "prompt");
-        var asked = prompts.SelectMany(prompt => ChatPipeline.Copies(Request(engine, request, prompt.Ids) with { Id = Guard.Id(http), Tenant = Guard.Holder(http) ?? request.Sampling.CacheSalt }, request.Sampling.N)).ToArray();
+        var tenant = state.Tenants.Of(http, request.Sampling.CacheSalt);
+        if (state.Tenants.Charge(tenant, prompts.Sum(prompt => prompt.Ids.Length)) is { } usedUp) return usedUp;
+        var asked = prompts.SelectMany(prompt => ChatPipeline.Copies(Request(engine, request, prompt.Ids) with
+        {
+            Id = Guard.Id(http), Tenant = tenant, Priority = state.Tenants.Priority(request.Sampling.Priority),
+        }, request.Sampling.N)).ToArray();
         if (!engine.Pipeline.TryStart(asked, out var generation, out failure))
+        {
+            state.Tenants.Refund(tenant, prompts.Sum(prompt => prompt.Ids.Length));
             return failure.Param == "messages" ? failure with { Param = "prompt" } : failure;
+        }
         await using var leaving = generation;
         var clock = new RequestClock(state.Metrics, state.Time, generation.Count, started);
         var answer = new Answer(engine, request, prompts, generation, $"cmpl-{Guid.NewGuid():N}", state.Time.GetUtcNow().ToUnixTimeSeconds(), state.ModelNames[0]);
@@ -38,6 +46,7 @@ internal sealed class CompletionsEndpoint(ServerState state)
         finally
         {
             clock.Complete(generation);
+            state.Tenants.ChargeAnswer(tenant, generation.GeneratedTokens);
         }
     }
 

@@ -20,6 +20,7 @@ internal static class ExplanationTexts
         MissedTokens = new TokensByReason(told.Missed.New, told.Missed.Evicted, told.Missed.Salt, told.Missed.BelowBlock, told.Missed.Lost),
         Evictions = [.. told.Evictions.Select(part => new EvictedPart(part.Tokens, part.SecondsAgo, part.Reason.ToString().ToLowerInvariant()))],
         Awaited = told.Awaited,
+        HadItsShare = told.HadItsShare,
         Preemptions = new PreemptionCost(told.Preemptions, Of(told.Restored), told.Recomputed),
         QueueSeconds = told.QueueSeconds,
         PrefillSeconds = told.PrefillSeconds,

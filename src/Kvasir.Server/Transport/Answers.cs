@@ -26,7 +26,7 @@ public static class Answers
         if (failure.Party == FailureParty.Load)
         {
             // A queue moves within a second; a model loads, or a server is replaced, within several.
-            var seconds = failure.Kind == FailureKind.QueueFull ? 1 : 5;
+            var seconds = failure.RetryAfterSeconds ?? (failure.Kind == FailureKind.QueueFull ? 1 : 5);
             http.Response.Headers[HeaderNames.RetryAfter] = seconds.ToString(CultureInfo.InvariantCulture);
         }
         if (failure.Kind == FailureKind.Unauthorized) http.Response.Headers[HeaderNames.WWWAuthenticate] = "Bearer";

@@ -54,6 +54,35 @@ public sealed class AdmissionTests
     }
 
     [Fact]
+    public async Task Who_asks_for_one_thing_after_another_pays_as_if_all_had_come_at_once()
+    {
+        await using var engine = new SteppedEngine(OneAtATime with { PrefixCache = false });
+        var backlog = Enumerable.Range(0, 40).Select(i => engine.Submit(SteppedEngine.Ask(10, 10, first: i) with { Tenant = "backlog" })).ToArray();
+        var (heavy, done) = (engine.Submit(SteppedEngine.Ask(60, 20) with { Tenant = "heavy" }), 0);
+        while (backlog.Count(reply => reply.IsDone) < 30)
+        {
+            engine.Step();
+            if (!heavy.IsDone) continue;
+            heavy = engine.Submit(SteppedEngine.Ask(60, 20, first: ++done) with { Tenant = "heavy" });
+        }
+        // A heavy one computes 79 tokens, one of the backlog 19: 30 of these are worth 7 of those.
+        Assert.InRange(done, 6, 9);
+    }
+
+    [Fact]
+    public async Task A_request_that_leaves_is_owed_no_room()
+    {
+        await using var engine = new SteppedEngine(SteppedEngine.Roomy with { KvTokens = 128, ContextTokens = 128, PrefixCache = false });
+        var running = engine.Submit(SteppedEngine.Ask(64, 40));
+        engine.Step(2);
+        var urgent = engine.Submit(SteppedEngine.Ask(64, 40, first: 9) with { Priority = -1 });
+        engine.Step();
+        urgent.Leave();
+        engine.Finish();
+        Assert.Equal(0, running.Stream.Usage.Preemptions);
+    }
+
+    [Fact]
     public async Task Tenants_that_wait_get_equal_shares_of_tokens_however_long_their_requests_are()
     {
         await using var engine = new SteppedEngine(OneAtATime with { PrefixCache = false });
