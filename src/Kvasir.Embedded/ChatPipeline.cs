@@ -155,6 +155,7 @@ public sealed class ChatPipeline
         RefusalKind.ExceedsKvCache => new RequestFailure(FailureKind.NeverFits, error.Message, "messages"),
         RefusalKind.ExceedsPinShare => new RequestFailure(FailureKind.NeverFits, error.Message),
         RefusalKind.QueueFull => new RequestFailure(FailureKind.QueueFull, error.Message),
+        RefusalKind.Asleep => new RequestFailure(FailureKind.Asleep, error.Message),
         RefusalKind.Closing => new RequestFailure(FailureKind.Draining, error.Message),
         _ => new RequestFailure(FailureKind.Internal, "The engine failed to compute a step; the server's log says why."),
     };

@@ -60,6 +60,7 @@ public sealed class KvasirChatClient : IChatClient
         FailureKind.ContextExceeded => RefusalKind.ExceedsContext,
         FailureKind.NeverFits => RefusalKind.ExceedsKvCache,
         FailureKind.QueueFull => RefusalKind.QueueFull,
+        FailureKind.Asleep => RefusalKind.Asleep,
         FailureKind.Draining => RefusalKind.Closing,
         FailureKind.Internal => RefusalKind.Failed,
         _ => RefusalKind.Invalid,

@@ -10,6 +10,8 @@ public sealed record EngineSnapshot
     public required int Running { get; init; }
     /// <summary>Requests that wait.</summary>
     public required int Waiting { get; init; }
+    /// <summary>What has been given back to the system.</summary>
+    public required SleepLevel Sleeps { get; init; }
     /// <summary>KV blocks in all: 16 tokens each, of one group of layers.</summary>
     public required int KvBlocks { get; init; }
     /// <summary>Tokens for which they have room while no window has passed any.</summary>

@@ -78,6 +78,8 @@ public enum RefusalKind
     ExceedsPinShare,
     /// <summary>The queue is full: try again later.</summary>
     QueueFull,
+    /// <summary>The engine has been put to sleep.</summary>
+    Asleep,
     /// <summary>The engine is draining or closed.</summary>
     Closing,
     /// <summary>A step failed inside the engine.</summary>

@@ -76,6 +76,22 @@ public sealed partial class LlmEngine
     public Task<KvDeletion?> DeletePrefixAsync(string id) => !TryName(id, out var name) ? Task.FromResult<KvDeletion?>(null) : _loop.AskAsync(() =>
         _cache.Entries().Exists(entry => entry.Name == name) ? _loop.Delete(new KvSelection(null, name)) : null);
 
+    /// <summary>What the engine has given back; <see cref="SleepLevel.Awake"/> before it sleeps and after it was woken.</summary>
+    public SleepLevel Sleeps => _loop.Sleeps;
+
+    /// <summary>
+    /// Gives memory back to the system until <see cref="WakeAsync"/>: requests are refused from now on, those that run and
+    /// wait are finished first. What the device held goes to the tiers below, pins end.
+    /// </summary>
+    /// <param name="level">How much to give back; more than before, or it changes nothing.</param>
+    /// <param name="wait">How long to wait for requests; after that the engine stays awake.</param>
+    /// <exception cref="TimeoutException">Requests still ran.</exception>
+    public Task SleepAsync(SleepLevel level, TimeSpan wait) => _loop.SleepAsync(level, wait, _sleep);
+
+    /// <summary>Takes the memory again, reads weights again if they were given back, and takes requests.</summary>
+    /// <exception cref="MemoryBudgetException">Others have reserved the memory meanwhile; the engine sleeps on.</exception>
+    public Task WakeAsync() => _loop.WakeAsync(_sleep);
+
     /// <summary>Pins what is on the device; null when a part is not.</summary>
     internal Task<PinOutcome?> TryPinAsync(ImmutableArray<int> prompt, string? salt, TimeSpan? time = null, int computed = 0) => _loop.AskAsync(() => TryPin(prompt, salt, time, computed));
 

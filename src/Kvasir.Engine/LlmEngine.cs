@@ -22,12 +22,13 @@ public sealed partial class LlmEngine : IAsyncDisposable
     private readonly ImmutableArray<IDisposable> _owned;
     private readonly BlockPool _pool;
     private readonly PrefixCache _cache;
+    private readonly EngineSleep _sleep;
     private readonly Random _seeds;
     private int _disposed;
 
-    private LlmEngine(ModelSpec spec, EngineOptions options, EngineMemoryPlan plan, MemoryLedger ledger, StepLoop loop, PrefixCache cache, BlockPool pool, TimeProvider time, ImmutableArray<IDisposable> owned)
+    private LlmEngine(ModelSpec spec, EngineOptions options, EngineMemoryPlan plan, MemoryLedger ledger, StepLoop loop, PrefixCache cache, BlockPool pool, EngineSleep sleep, TimeProvider time, ImmutableArray<IDisposable> owned)
     {
-        (Spec, _options, Plan, Ledger, _loop, _cache, _pool, _time, _owned) = (spec, options, plan, ledger, loop, cache, pool, time, owned);
+        (Spec, _options, Plan, Ledger, _loop, _cache, _pool, _sleep, _time, _owned) = (spec, options, plan, ledger, loop, cache, pool, sleep, time, owned);
         // Requests without a seed get one of their own; what they generate can be repeated with it.
         _seeds = new Random(unchecked((int)time.GetTimestamp()));
     }
@@ -51,7 +52,7 @@ public sealed partial class LlmEngine : IAsyncDisposable
     public int ContextTokens => Plan.ContextTokens;
 
     /// <summary>Loads a model.</summary>
-    /// <param name="checkpoint">Its files; must outlive the engine when <see cref="EngineOptions.Mapped"/>.</param>
+    /// <param name="checkpoint">Its files; must outlive the engine when <see cref="EngineOptions.Mapped"/>, or where it shall give its weights back and take them again.</param>
     /// <param name="options">How to run it.</param>
     /// <param name="progress">Told how far loading is.</param>
     /// <param name="time">The clock.</param>
@@ -82,7 +83,8 @@ public sealed partial class LlmEngine : IAsyncDisposable
         }
         try
         {
-            foreach (var line in plan.Lines) Own(ledger.Reserve(line.Name, line.Bytes));
+            foreach (var line in plan.Lines)
+                if (!EngineSleep.Owns(line.Name)) Own(ledger.Reserve(line.Name, line.Bytes));
             var team = Own(new WorkerTeam(options.Threads ?? Environment.ProcessorCount));
             var weights = Own(WeightLoader.Load(checkpoint, team, options.Mapped, progress));
             var blockMemory = Own(new NativeBuffer(plan.Bytes(EngineMemoryPlan.KvLine)));
@@ -98,8 +100,9 @@ public sealed partial class LlmEngine : IAsyncDisposable
             var cache = new PrefixCache(blocks, plan.Groups, memory.Copy, tiers, events, time, retention);
             LlmEngine? engine = null;
             cache.Evicted = eviction => engine?.BlockEvicted?.Invoke(eviction);
+            var sleep = Own(new EngineSleep(ledger, plan, blockMemory, weights, () => WeightLoader.Refill(checkpoint, team, weights.Arena!), cache));
             loop = new StepLoop(decoder, new Scheduler(cache, plan.KvBlocks, options), new Sampler(spec.VocabularySize), cache, blocks, tiers, events, plan, time);
-            return engine = new LlmEngine(spec, options, plan, ledger, loop, cache, blocks, time, [.. owned]) { KvCanary = canary };
+            return engine = new LlmEngine(spec, options, plan, ledger, loop, cache, blocks, sleep, time, [.. owned]) { KvCanary = canary };
         }
         catch
         {

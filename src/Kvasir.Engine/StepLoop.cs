@@ -29,7 +29,7 @@ internal sealed class StepLoop : IDisposable
     private readonly BlockPool _pool;
     private readonly KvTiers? _tiers;
     private readonly KvEventLog? _events;
-    private readonly StepQuestions _questions = new();
+    private readonly StepQuestions _questions = new(), _idleQuestions = new();
     private readonly MemoryAccount _memory;
     private readonly PrefixCache _cache;
     private readonly Step _step;
@@ -39,6 +39,7 @@ internal sealed class StepLoop : IDisposable
     private bool _draining;
     private bool _stopping;
     private bool _isWaiting;
+    private SleepLevel _sleeps;
     private long _promptTokens, _generatedTokens, _steps, _stepTicks;
     private int _waitingNow, _runningNow, _blocksUsedNow, _blocksIdleNow, _blocksPinnedNow;
     private long _preemptionsNow, _evictionsNow, _prefixQueriesNow, _prefixHitsNow, _brokenPinsNow;
@@ -58,6 +59,7 @@ internal sealed class StepLoop : IDisposable
     {
         lock (_inboxLock)
         {
+            if (_sleeps != SleepLevel.Awake) throw new RequestException(RefusalKind.Asleep, "The model sleeps and takes no requests until it is woken (POST /wake_up).");
             if (_draining || _stopping) throw new RequestException(RefusalKind.Closing, "The engine is shutting down and takes no new requests.");
             var waiting = _waitingNow + _arrived.Count;
             // Those that the next step takes in are not in the queue's way.
@@ -91,6 +93,54 @@ internal sealed class StepLoop : IDisposable
             return answer;
         }
     }
+
+    /// <summary>What the engine has given back, or is about to.</summary>
+    public SleepLevel Sleeps
+    {
+        get { lock (_inboxLock) return _sleeps; }
+    }
+
+    /// <summary>Refuses requests, waits for those that are here, and gives memory back.</summary>
+    public async Task SleepAsync(SleepLevel level, TimeSpan wait, EngineSleep sleep)
+    {
+        Task<bool> sleeping;
+        SleepLevel before;
+        var isWanted = true;
+        lock (_inboxLock)
+        {
+            if (_stopping) throw new RequestException(RefusalKind.Closing, "The engine is shutting down.");
+            before = _sleeps;
+            if (level <= before) return;
+            _sleeps = level;
+            sleeping = _idleQuestions.Add(() =>
+            {
+                // Who asked may have given up, or somebody may have woken the engine.
+                if (!Volatile.Read(ref isWanted) || Sleeps < level) return false;
+                SaveAll();
+                sleep.Sleep(level);
+                return true;
+            });
+            _wake.Set();
+        }
+        try
+        {
+            await sleeping.WaitAsync(wait, _time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            Volatile.Write(ref isWanted, false);
+            lock (_inboxLock) _sleeps = before;
+            throw new TimeoutException($"Requests still ran after {wait.TotalSeconds:0} s, so the engine stays awake. Wait longer, or cancel them.");
+        }
+    }
+
+    /// <summary>Takes memory again, and then requests.</summary>
+    public Task WakeAsync(EngineSleep sleep) => AskAsync(() =>
+    {
+        sleep.Wake();
+        lock (_inboxLock) _sleeps = SleepLevel.Awake;
+        return true;
+    });
 
     /// <summary>Where the memory is. Ask for it with <see cref="AskAsync"/>.</summary>
     public MemoryReport Memory(MemoryLedger ledger) => _memory.Report(Snapshot(ledger));
@@ -129,11 +179,13 @@ internal sealed class StepLoop : IDisposable
     public EngineSnapshot Snapshot(MemoryLedger ledger)
     {
         int arrived;
-        lock (_inboxLock) arrived = _arrived.Count;
+        SleepLevel sleeps;
+        lock (_inboxLock) (arrived, sleeps) = (_arrived.Count, _sleeps);
         return new EngineSnapshot
         {
             Running = Volatile.Read(ref _runningNow),
             Waiting = Volatile.Read(ref _waitingNow) + arrived,
+            Sleeps = sleeps,
             KvBlocks = _pool.Capacity,
             KvTokens = _pool.Capacity / _cache.Groups.Count * BlockTable.BlockTokens,
             KvBlocksUsed = Volatile.Read(ref _blocksUsedNow),
@@ -167,7 +219,8 @@ internal sealed class StepLoop : IDisposable
         finally
         {
             FailAll(new RequestException(RefusalKind.Closing, "The engine was shut down before the request was done."));
-            _questions.Refuse(new RequestException(RefusalKind.Closing, "The engine was shut down before it could answer."));
+            foreach (var questions in (StepQuestions[])[_questions, _idleQuestions])
+                questions.Refuse(new RequestException(RefusalKind.Closing, "The engine was shut down before it could answer."));
             SaveAll();
             Publish();
             _idleForever.TrySetResult();
@@ -182,6 +235,7 @@ internal sealed class StepLoop : IDisposable
         _cache.EndPins(_time.GetTimestamp());
         _questions.Answer();
         if (_scheduler.HasWork) RunStep();
+        if (!_scheduler.HasWork) _idleQuestions.Answer();
         _scheduler.Save();
         _events?.Publish();
         _memory.Sample();

@@ -9,7 +9,7 @@ namespace Kvasir.Kernels;
 public sealed unsafe partial class NativeBuffer : IDisposable
 {
     private const long HugePage = 2L << 20;
-    private const int ProtReadWrite = 3, MapPrivate = 2, MapAnonymous = 0x20, AdviseHugePage = 14;
+    private const int ProtReadWrite = 3, MapPrivate = 2, MapAnonymous = 0x20, AdviseDontNeed = 4, AdviseHugePage = 14;
 
     private readonly void* _allocation;
     private readonly nuint _mappedBytes;
@@ -57,6 +57,13 @@ public sealed unsafe partial class NativeBuffer : IDisposable
 
     /// <summary>Zeroes the first <paramref name="bytes"/>.</summary>
     public void Clear(long bytes) => NativeMemory.Clear(Slice(0, bytes).Start, (nuint)bytes);
+
+    /// <summary>Zeroes everything. Where the system allows (Linux, from 2 MiB on) it gets the memory back until it is touched again; slices stay valid.</summary>
+    public void Discard()
+    {
+        ObjectDisposedException.ThrowIf(_start is null, this);
+        if (_mappedBytes == 0 || madvise(_start, (nuint)Bytes, AdviseDontNeed) != 0) Clear(Bytes);
+    }
 
     /// <summary>Gives the memory back. Slices of it must not be used any more.</summary>
     public void Dispose()

@@ -124,6 +124,10 @@ public sealed class KvasirServer : IAsyncDisposable
         app.MapDelete(Routes.Kv, kv.DeleteAsync);
         app.MapPost(Routes.Pin, kv.PinAsync);
         app.MapPost(Routes.Unpin, kv.UnpinAsync);
+        var sleep = new SleepEndpoints(state);
+        app.MapPost(Routes.Sleep, sleep.SleepAsync);
+        app.MapPost(Routes.WakeUp, sleep.WakeAsync);
+        app.MapGet(Routes.IsSleeping, sleep.TellAsync);
         // Some balancers ask with HEAD.
         string[] probe = [HttpMethods.Get, HttpMethods.Head];
         app.MapMethods(Routes.Health, probe, HealthEndpoints.HealthAsync);

@@ -230,6 +230,16 @@ internal sealed partial class PrefixCache
         return emptied;
     }
 
+    /// <summary>Moves everything to the tiers below, as far as these have room, and forgets it here; pins end. Nobody may hold a block.</summary>
+    public void Vacate()
+    {
+        while (_pins.Count > 0) Unpin(_pins[^1].Name);
+        var taken = new List<int>(_pool.Capacity);
+        // What is taken gives way in the order of eviction.
+        while (_pool.TryTake(out var block)) taken.Add(block);
+        foreach (var block in taken) _pool.Return(block);
+    }
+
     private void Evict(int block)
     {
         if (_tiers is not null && _index.CountOf(block) == BlockTokens)

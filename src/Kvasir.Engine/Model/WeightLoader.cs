@@ -25,10 +25,9 @@ internal sealed class WeightLoader
     private long _arenaUsed;
     private long _doneBytes;
 
-    private WeightLoader(Checkpoint checkpoint, WorkerTeam team, bool mapped, IProgress<LoadProgress>? progress)
+    private WeightLoader(Checkpoint checkpoint, WorkerTeam team, NativeBuffer? arena, IProgress<LoadProgress>? progress)
     {
-        (_checkpoint, _team, _progress) = (checkpoint, team, progress);
-        _arena = mapped ? null : new NativeBuffer(ArenaBytes(checkpoint.Tensors));
+        (_checkpoint, _team, _arena, _progress) = (checkpoint, team, arena, progress);
         _totalBytes = Matrices(checkpoint.Tensors).Sum(view => view.ByteLength);
     }
 
@@ -42,17 +41,20 @@ internal sealed class WeightLoader
     /// <param name="progress">Told after every matrix.</param>
     public static ModelWeights Load(Checkpoint checkpoint, WorkerTeam team, bool mapped, IProgress<LoadProgress>? progress)
     {
-        var loader = new WeightLoader(checkpoint, team, mapped, progress);
+        var arena = mapped ? null : new NativeBuffer(ArenaBytes(checkpoint.Tensors));
         try
         {
-            return loader.Load();
+            return new WeightLoader(checkpoint, team, arena, progress).Load();
         }
         catch
         {
-            loader._arena?.Dispose();
+            arena?.Dispose();
             throw;
         }
     }
+
+    /// <summary>Fills the memory of weights that were loaded before, and discarded, with the same again.</summary>
+    public static void Refill(Checkpoint checkpoint, WorkerTeam team, NativeBuffer arena) => new WeightLoader(checkpoint, team, arena, null).Load();
 
     private ModelWeights Load()
     {

@@ -53,3 +53,8 @@ public sealed record KvUnpinned(string Object, string Id);
 /// <param name="Unpinned">Pins that ended.</param>
 /// <param name="RequestsKeeping">Requests that keep what they hold until they end.</param>
 public sealed record KvDeleted(string Object, BlocksByTier DeletedBlocks, int Unpinned, int RequestsKeeping);
+
+/// <summary>Whether a model sleeps.</summary>
+/// <param name="IsSleeping">Whether it refuses requests, having given memory back.</param>
+/// <param name="Level">0: awake; 1: the KV cache is given back; 2: the weights too.</param>
+public sealed record SleepState(bool IsSleeping, int Level);

@@ -10,6 +10,7 @@ namespace Kvasir.Protocol.Memory;
 [JsonSerializable(typeof(KvList))]
 [JsonSerializable(typeof(KvPinned))]
 [JsonSerializable(typeof(KvUnpinned))]
+[JsonSerializable(typeof(SleepState))]
 [JsonSerializable(typeof(KvDeleted))]
 public sealed partial class MemoryJson : JsonSerializerContext
 {

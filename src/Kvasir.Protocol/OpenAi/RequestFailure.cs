@@ -67,6 +67,10 @@ public enum FailureKind
     TokensUsedUp,
     /// <summary>The server is about to stop.</summary>
     Draining,
+    /// <summary>The model sleeps.</summary>
+    Asleep,
+    /// <summary>Requests run that would have to end before the model can sleep.</summary>
+    Busy,
     /// <summary>The model is not loaded yet.</summary>
     Loading,
     /// <summary>A fault of the server's own.</summary>
@@ -126,6 +130,8 @@ public sealed record RequestFailure(FailureKind Kind, string Message, string? Pa
         FailureKind.QueueFull => (FailureStage.Admission, FailureParty.Load, 429, "rate_limit_error", "queue_full"),
         FailureKind.TokensUsedUp => (FailureStage.Admission, FailureParty.Load, 429, "tokens", "rate_limit_exceeded"),
         FailureKind.Draining => (FailureStage.Admission, FailureParty.Load, 503, "service_unavailable_error", "draining"),
+        FailureKind.Asleep => (FailureStage.Admission, FailureParty.Load, 503, "service_unavailable_error", "model_sleeping"),
+        FailureKind.Busy => (FailureStage.Admission, FailureParty.Load, 409, "conflict_error", "requests_running"),
         FailureKind.Loading => (FailureStage.Admission, FailureParty.Load, 503, "service_unavailable_error", "model_loading"),
         _ => (FailureStage.Generation, FailureParty.Server, 500, "server_error", "internal_error"),
     };

@@ -1,4 +1,5 @@
 using System.Text;
+using Kvasir.Engine;
 using Microsoft.AspNetCore.Http;
 
 namespace Kvasir.Server.Endpoints;
@@ -11,6 +12,7 @@ internal sealed class HealthEndpoints(ServerState state)
     public Task ReadyAsync(HttpContext http) =>
         state.IsDraining ? WriteAsync(http, StatusCodes.Status503ServiceUnavailable, "draining")
         : state.Engine is null ? WriteAsync(http, StatusCodes.Status503ServiceUnavailable, "loading")
+        : state.Engine.Engine.Sleeps != SleepLevel.Awake ? WriteAsync(http, StatusCodes.Status503ServiceUnavailable, "sleeping")
         : WriteAsync(http, StatusCodes.Status200OK, "ready");
 
     public Task PageAsync(HttpContext http)

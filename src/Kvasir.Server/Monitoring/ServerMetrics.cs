@@ -111,6 +111,7 @@ public sealed class ServerMetrics : IDisposable
     {
         Gauge("kvasir_num_requests_running", "Sequences that run.", state => state.Running);
         Gauge("kvasir_num_requests_waiting", "Requests that wait.", state => state.Waiting);
+        Gauge("kvasir_sleep_level", "0: awake; 1: the KV cache is given back to the system; 2: the weights too.", state => (double)state.Sleeps);
         Gauge("kvasir_kv_cache_usage_perc", "Share of KV blocks in use, 0 to 1.", state => state.KvBlocks == 0 ? 0 : (double)state.KvBlocksUsed / state.KvBlocks);
         Gauge("kvasir_kv_cache_tokens", "Tokens for which the KV cache has room while no sliding window has passed any.", state => state.KvTokens);
         Gauge("kvasir_kv_cache_blocks", "KV blocks in all: 16 tokens each, of one group of layers.", state => state.KvBlocks);

@@ -41,11 +41,7 @@ public sealed class Models : IAsyncLifetime
         SyntheticCheckpoint.Write(RandomPath, SyntheticModel.Tiny(SyntheticFamily.Llama) with { Hidden = 128, Heads = 4, KeyValueHeads = 2, FeedForward = 256 });
         ScriptedCheckpoint.Write(ScriptedPath, Scripts, context: 65536);
         Scripted = await LoadScriptedAsync();
-        Random = await KvasirEngine.LoadAsync(RandomPath, new KvasirOptions
-        {
-            ModelName = "random",
-            Engine = new EngineOptions { Threads = 1, MemoryBytes = 1L << 30, ContextTokens = 2048, KvTokens = 16384, MaxSequences = 8, ChunkTokens = 128 },
-        });
+        Random = await LoadRandomAsync();
     }
 
     public string RandomPath => Path.Combine(_folder.FullName, "random.gguf");
@@ -58,6 +54,13 @@ public sealed class Models : IAsyncLifetime
         var options = new EngineOptions { Threads = 1, MemoryBytes = 1L << 30, ContextTokens = 8192, KvTokens = 65536, MaxSequences = 8, ChunkTokens = 128 };
         return KvasirEngine.LoadAsync(ScriptedPath, new KvasirOptions { ModelName = "scripted", Engine = change?.Invoke(options) ?? options });
     }
+
+    /// <summary>A random engine of one's own.</summary>
+    public Task<KvasirEngine> LoadRandomAsync() => KvasirEngine.LoadAsync(RandomPath, new KvasirOptions
+    {
+        ModelName = "random",
+        Engine = new EngineOptions { Threads = 1, MemoryBytes = 1L << 30, ContextTokens = 2048, KvTokens = 16384, MaxSequences = 8, ChunkTokens = 128 },
+    });
 
     public async ValueTask DisposeAsync()
     {
