@@ -153,6 +153,7 @@ public sealed class FleetSimulator
             InFlight = _loads[number].InFlight,
             PendingTokens = _loads[number].RemainingTokens(now, rate),
             RecentTokens = _loads[number].RecentTokens(now),
+            RecentCachedTokens = _loads[number].RecentCachedTokens(now),
             Decoding = _loads[number].Decoding,
             DecodingTokens = _loads[number].DecodingTokens,
             KvUsedRatio = _workers[number].Cache.UsedRatio,

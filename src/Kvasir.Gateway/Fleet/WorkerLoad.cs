@@ -10,7 +10,7 @@ public sealed class WorkerLoad
     private const double FadeSeconds = 120;
 
     private readonly Lock _recentLock = new();
-    private double _recent, _recentSeconds;
+    private double _recent, _recentCached, _recentSeconds;
     private int _inFlight, _decoding;
     private long _pending, _decodingTokens, _started;
     private double _progressSeconds;
@@ -42,7 +42,14 @@ public sealed class WorkerLoad
     /// <param name="nowSeconds">The time, on the clock of <see cref="Begin"/>.</param>
     public double RecentTokens(double nowSeconds)
     {
-        lock (_recentLock) return _recent * Math.Exp(-Math.Max(0, nowSeconds - _recentSeconds) / FadeSeconds);
+        lock (_recentLock) return _recent * Kept(nowSeconds);
+    }
+
+    /// <summary>Prompt tokens sent lately that the worker did not have to compute, fading over two minutes.</summary>
+    /// <param name="nowSeconds">The time, on the clock of <see cref="Begin"/>.</param>
+    public double RecentCachedTokens(double nowSeconds)
+    {
+        lock (_recentLock) return _recentCached * Kept(nowSeconds);
     }
 
     /// <summary>Tokens in the contexts of decoding requests, as far as prompts tell.</summary>
@@ -62,13 +69,16 @@ public sealed class WorkerLoad
         Interlocked.Increment(ref _started);
         lock (_recentLock)
         {
-            var passed = Math.Max(0, nowSeconds - _recentSeconds);
-            (_recent, _recentSeconds) = ((_recent * Math.Exp(-passed / FadeSeconds)) + uncachedTokens, _recentSeconds + passed);
+            var kept = Kept(nowSeconds);
+            (_recent, _recentCached) = ((_recent * kept) + uncachedTokens, (_recentCached * kept) + Math.Max(0, promptTokens - uncachedTokens));
+            _recentSeconds = Math.Max(_recentSeconds, nowSeconds);
         }
         var ahead = RemainingTokens(nowSeconds, tokensPerSecond) + uncachedTokens;
         if (Interlocked.Add(ref _pending, uncachedTokens) == uncachedTokens) Volatile.Write(ref _progressSeconds, nowSeconds);
         return new Lease(this, promptTokens, uncachedTokens, ahead);
     }
+
+    private double Kept(double nowSeconds) => Math.Exp(-Math.Max(0, nowSeconds - _recentSeconds) / FadeSeconds);
 
     /// <summary>One request's share in the load. Ending twice is harmless.</summary>
     public sealed class Lease : IDisposable

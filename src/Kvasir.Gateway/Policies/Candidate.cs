@@ -17,6 +17,8 @@ public record struct Candidate
     public double PendingTokens { get; set; }
     /// <summary>Uncached prompt tokens sent to it lately, older ones fading; what it computes and what enters its cache.</summary>
     public double RecentTokens { get; set; }
+    /// <summary>Prompt tokens that its cache saved it lately, older ones fading.</summary>
+    public double RecentCachedTokens { get; set; }
     /// <summary>Requests that have had their first token and have not ended.</summary>
     public int Decoding { get; set; }
     /// <summary>Tokens in the contexts of those.</summary>

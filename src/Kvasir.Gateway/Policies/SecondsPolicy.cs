@@ -3,17 +3,17 @@ namespace Kvasir.Gateway.Policies;
 /// <summary>
 /// The default: the worker where a prompt costs the fleet the fewest seconds. That is the time until its first token (what
 /// is queued there and what the prompt adds, at the rate measured there; plus what slower tiers take to give blocks back),
-/// and the prompt's own seconds again for each way in which they cost others: whoever waits is delayed by them, and what
-/// they compute takes room in that worker's cache and calls the conversation's later prompts there, which is dearer the
-/// more of the fleet's recent work the worker has had already. So conversations stay, and new ones spread: a beginning
-/// that many prompts share is copied to further workers before its holder becomes the busiest.
+/// and the seconds that the prompt's own computation costs others. It delays whoever comes while requests wait: those
+/// who return to this worker, as many as wait here, and those who go anywhere, as many as wait at a worker on average. And
+/// what it computes pushes as much out of this worker's cache: each token there saves as many later as the fleet's caches
+/// save per token computed, the more so where more than a fair share of the recent work has been pressing in already.
+/// So conversations stay, new ones spread, and a beginning that many prompts share is copied to further workers before
+/// its holder becomes the busiest. Where nothing is shared and nothing waits, only the time to first token counts.
 /// </summary>
 public sealed class SecondsPolicy : IRoutingPolicy
 {
-    /// <summary>A prompt's own seconds weigh more by the requests that wait, on average, at a worker, to this power: whoever waits is delayed, and so is who comes to wait.</summary>
-    private const double DelayPower = 1.2;
-    /// <summary>Weight of a prompt's own seconds at a worker that has had its fair share of the fleet's recent work; it grows with the square of that share.</summary>
-    private const double ShareWeight = 2;
+    /// <summary>Cached tokens per computed one beyond which a cache's worth is not believed: little was computed lately, and shares of it are chance.</summary>
+    private const double MostSaved = 8;
     /// <summary>Prompt tokens that a running decode counts as: steps it shares with the prompt, memory it holds until it ends. In tokens, so that a wrong rate does not weigh it wrongly.</summary>
     private const double DecodeTokens = 100;
 
@@ -33,22 +33,16 @@ public sealed class SecondsPolicy : IRoutingPolicy
     public int Choose(in RoutingSnapshot snapshot)
     {
         var lowest = new Choice.Lowest(snapshot.Draw);
-        var (waiting, busy) = (0.0, 0.0);
-        foreach (var candidate in snapshot.Candidates)
-        {
-            waiting += candidate.InFlight - candidate.Decoding;
-            busy += candidate.RecentTokens / candidate.PrefillRate;
-        }
-        var (delay, fair) = (Math.Pow(waiting / snapshot.Candidates.Length, DelayPower), busy / snapshot.Candidates.Length);
+        var fleet = Fleet.Of(snapshot.Candidates);
         for (var i = 0; i < snapshot.Candidates.Length; i++)
         {
             var candidate = snapshot.Candidates[i];
             var own = Uncached(candidate, snapshot.PromptTokens) / candidate.PrefillRate;
             var seconds = Seconds(candidate, snapshot.PromptTokens);
-            var share = fair <= 0 ? 0 : candidate.RecentTokens / candidate.PrefillRate / fair;
+            var others = fleet.Waiting + candidate.InFlight - candidate.Decoding + fleet.Saved * fleet.Share(candidate);
             // Within the goal, sooner is no better: what it costs the fleet decides. Beyond it, every second counts much.
             var felt = snapshot.GoalSeconds <= 0 ? seconds : seconds <= snapshot.GoalSeconds ? WithinGoal * seconds : seconds + BeyondGoal * (seconds - snapshot.GoalSeconds);
-            lowest.Offer(i, felt + own * (delay + ShareWeight * share * share + (snapshot.GoalSeconds > 0 ? 1 : 0)) + DecodeTokens / candidate.PrefillRate * candidate.Decoding);
+            lowest.Offer(i, felt + own * (others + (snapshot.GoalSeconds > 0 ? 1 : 0)) + DecodeTokens / candidate.PrefillRate * candidate.Decoding);
         }
         return lowest.Index;
     }
@@ -68,4 +62,26 @@ public sealed class SecondsPolicy : IRoutingPolicy
 
     private static double Uncached(in Candidate candidate, double promptTokens) =>
         Math.Max(1, promptTokens - candidate.CachedTokens - candidate.SlowCachedTokens);
+
+    /// <param name="Waiting">Requests without a first token, at a worker on average.</param>
+    /// <param name="Saved">Prompt tokens that caches saved for each that was computed lately.</param>
+    /// <param name="FairSeconds">Recent work of a worker on average.</param>
+    private readonly record struct Fleet(double Waiting, double Saved, double FairSeconds)
+    {
+        public static Fleet Of(ReadOnlySpan<Candidate> candidates)
+        {
+            var (waiting, computed, cached, seconds) = (0.0, 0.0, 0.0, 0.0);
+            foreach (ref readonly var candidate in candidates)
+            {
+                waiting += candidate.InFlight - candidate.Decoding;
+                computed += candidate.RecentTokens;
+                cached += candidate.RecentCachedTokens;
+                seconds += candidate.RecentTokens / candidate.PrefillRate;
+            }
+            return new Fleet(waiting / candidates.Length, computed <= 0 ? 0 : Math.Min(MostSaved, cached / computed), seconds / candidates.Length);
+        }
+
+        /// <summary>Of the recent work, what the worker had: 1 is its fair share.</summary>
+        public double Share(in Candidate candidate) => FairSeconds <= 0 ? 0 : candidate.RecentTokens / candidate.PrefillRate / FairSeconds;
+    }
 }

@@ -54,17 +54,35 @@ public sealed class PolicyTests
     [Fact]
     public void A_shared_beginning_is_copied_before_its_holder_does_most_of_the_work()
     {
-        Candidate[] even = [Idle(0) with { RecentTokens = 5000 }, Idle(1) with { RecentTokens = 5000, CachedTokens = 6000 }, Idle(2) with { RecentTokens = 5000 }];
+        var holder = Idle(1) with { RecentTokens = 5000, RecentCachedTokens = 40_000, CachedTokens = 6000 };
+        Candidate[] even = [Idle(0) with { RecentTokens = 5000 }, holder, Idle(2) with { RecentTokens = 5000 }];
         Assert.Equal(1, Choose("kvasir", even, 8000));
-        Candidate[] uneven = [Idle(0) with { RecentTokens = 2000 }, Idle(1) with { RecentTokens = 12_000, CachedTokens = 6000 }, Idle(2) with { RecentTokens = 1000 }];
+        Candidate[] uneven = [Idle(0) with { RecentTokens = 2000 }, holder with { RecentTokens = 12_000 }, Idle(2) with { RecentTokens = 1000 }];
         Assert.Equal(2, Choose("kvasir", uneven, 8000));
+    }
+
+    [Fact]
+    public void Work_that_nothing_was_saved_of_attracts_no_copies()
+    {
+        Candidate[] uneven = [Idle(0) with { RecentTokens = 2000 }, Idle(1) with { RecentTokens = 12_000, CachedTokens = 6000 }, Idle(2) with { RecentTokens = 1000 }];
+        Assert.Equal(1, Choose("kvasir", uneven, 8000));
     }
 
     [Fact]
     public void A_conversation_stays_at_the_busiest_worker_while_nearly_all_of_it_is_cached_there()
     {
-        Candidate[] candidates = [Idle(0) with { RecentTokens = 2000 }, Idle(1) with { RecentTokens = 12_000, CachedTokens = 19_500 }, Idle(2) with { RecentTokens = 1000 }];
+        Candidate[] candidates = [Idle(0) with { RecentTokens = 2000 }, Idle(1) with { RecentTokens = 12_000, RecentCachedTokens = 40_000, CachedTokens = 19_500 }, Idle(2) with { RecentTokens = 1000 }];
         Assert.Equal(1, Choose("kvasir", candidates, 20_000));
+    }
+
+    [Fact]
+    public void Where_requests_wait_a_prompt_keeps_to_its_cache()
+    {
+        // Half a second less until the first token elsewhere, for nine times the work.
+        Candidate[] quiet = [Idle(0), Idle(1) with { CachedTokens = 9000, PendingTokens = 14_000, InFlight = 1 }];
+        Assert.Equal(0, Choose("kvasir", quiet, 10_000));
+        Candidate[] busy = [Idle(0) with { PendingTokens = 14_000, InFlight = 3 }, Idle(1) with { CachedTokens = 9000, PendingTokens = 28_000, InFlight = 4 }];
+        Assert.Equal(1, Choose("kvasir", busy, 10_000));
     }
 
     [Theory]
@@ -75,7 +93,7 @@ public sealed class PolicyTests
         var random = new Random(5);
         for (var i = 0; i < 200; i++)
         {
-            var right = Enumerable.Range(0, 12).Select(worker => Any(random, worker) with { Decoding = random.Next(50), RecentTokens = random.Next(200_000) }).ToArray();
+            var right = Enumerable.Range(0, 12).Select(worker => Any(random, worker) with { Decoding = random.Next(50), RecentTokens = random.Next(200_000), RecentCachedTokens = random.Next(200_000) }).ToArray();
             var wrong = right.Select(candidate => candidate with { PrefillRate = candidate.PrefillRate * factor }).ToArray();
             Assert.Equal(Choose("kvasir", right, 12_000), Choose("kvasir", wrong, 12_000));
         }
