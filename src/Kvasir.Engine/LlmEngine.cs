@@ -134,8 +134,12 @@ public sealed partial class LlmEngine : IAsyncDisposable
     /// <exception cref="RequestException">Too many ask, or the engine has ended.</exception>
     public Task<MemoryReport> MemoryAsync() => _loop.AskAsync(() => _loop.Memory(Ledger));
 
-    /// <summary>Takes in what came and computes one step.</summary>
-    internal void Step() => _loop.Turn();
+    /// <summary>Takes in what came and computes one step; waits a moment where all that runs waits for a tier.</summary>
+    internal void Step()
+    {
+        _loop.Turn();
+        _loop.AwaitTiers();
+    }
 
     /// <summary>The KV blocks' books.</summary>
     internal BlockPool Blocks => _pool;

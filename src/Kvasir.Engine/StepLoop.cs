@@ -213,7 +213,7 @@ internal sealed class StepLoop : IDisposable
             while (Turn())
             {
                 if (!_scheduler.HasWork) _wake.WaitOne();
-                else if (_isWaiting) _wake.WaitOne(FetchPause);
+                else AwaitTiers();
             }
         }
         finally
@@ -226,6 +226,12 @@ internal sealed class StepLoop : IDisposable
             _idleForever.TrySetResult();
             _stopped.TrySetResult();
         }
+    }
+
+    /// <summary>Waits until a tier has brought something, where that is all that there is to do.</summary>
+    internal void AwaitTiers()
+    {
+        if (_isWaiting) _wake.WaitOne(FetchPause);
     }
 
     /// <summary>Takes in what came and runs a step if there is work; false when the engine shall end. For the loop's thread, or tests before it starts.</summary>
@@ -325,7 +331,8 @@ internal sealed class StepLoop : IDisposable
             for (var i = 0; i < count; i++)
             {
                 var row = sequence.LogitRow + i;
-                if (row >= firstRow + rowCount) (firstRow, rows, rowCount) = Project(row);
+                // Rows ascend but where one admitted earlier computes its prompt later: its blocks came from a tier first.
+                if (row < firstRow || row >= firstRow + rowCount) (firstRow, rows, rowCount) = Project(row);
                 var logits = rows.Row(row - firstRow);
                 var position = sequence.Computed + (scored ? i : sequence.Scheduled - 1);
                 if (scored && position + 1 < sequence.Request.Prompt.Length)

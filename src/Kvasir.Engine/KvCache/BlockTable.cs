@@ -46,8 +46,17 @@ public sealed class BlockTable
     /// <summary>Blocks, from the first, that are shared or were loaded from a tier.</summary>
     internal int Loaded { get; set; }
 
+    /// <summary>Groups whose part of the block after those is loaded already.</summary>
+    internal int LoadedGroups { get; set; }
+
+    /// <summary>Blocks, from the first, whose reading has begun where it takes time.</summary>
+    internal int Begun { get; set; }
+
     /// <summary>Blocks, from the first, that are shared or shall be loaded from a tier.</summary>
     internal int Loadable { get; set; }
+
+    /// <summary>Timestamp until which it waits for what is read; 0 before it had to wait.</summary>
+    internal long WaitsUntil { get; set; }
 
     /// <summary>What is being fetched for the sequence; null before it was asked for and where nothing is.</summary>
     internal RemoteFetch? Fetch { get; set; }
@@ -116,7 +125,7 @@ public sealed class BlockTable
             for (var group = 0; group < Groups.Count; group++) GiveBack(group, i);
         _counts.AsSpan().Clear();
         _passed.AsSpan().Clear();
-        (Listed, Loaded, Loadable, IsDisowned, _hasGaps) = (0, 0, 0, false, false);
+        (Listed, Loaded, LoadedGroups, Begun, Loadable, WaitsUntil, IsDisowned, _hasGaps) = (0, 0, 0, 0, 0, 0, false, false);
     }
 
     /// <summary>The name of a block that the sequence's <paramref name="tokens"/> fill, the same in all groups.</summary>

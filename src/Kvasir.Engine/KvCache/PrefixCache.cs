@@ -22,6 +22,12 @@ internal sealed partial class PrefixCache
 {
     private const int BlockTokens = BlockTable.BlockTokens;
 
+    /// <summary>Blocks of a sequence that are read before they are loaded.</summary>
+    private const int ReadAhead = 64;
+
+    /// <summary>Seconds that a sequence waits for the disk at least, and at most, before it computes.</summary>
+    private const double ShortestWait = 0.25, LongestWait = 60;
+
     private static readonly KvRetention Passed = new(KvRetention.NormalPriority - 1, KvRetention.MostTime);
 
     private readonly BlockPool _pool;
@@ -37,6 +43,7 @@ internal sealed partial class PrefixCache
     private readonly BlockRecords _records;
     private readonly EvictionRecord _left;
     private readonly RetentionEviction? _retention;
+    private readonly TimeProvider _time;
 
     /// <param name="pool">The blocks.</param>
     /// <param name="groups">How layers share them.</param>
@@ -47,8 +54,8 @@ internal sealed partial class PrefixCache
     /// <param name="retention">The pool's policy, where it takes hints.</param>
     public PrefixCache(BlockPool pool, KvGroups groups, Action<int, int> copy, KvTiers? tiers = null, KvEventLog? events = null, TimeProvider? time = null, RetentionEviction? retention = null)
     {
-        (_groups, _retention) = (groups, retention);
-        (_records, _left) = (new BlockRecords(pool.Capacity, time ?? TimeProvider.System), new EvictionRecord(pool.Capacity, time ?? TimeProvider.System));
+        (_groups, _retention, _time) = (groups, retention, time ?? TimeProvider.System);
+        (_records, _left) = (new BlockRecords(pool.Capacity, _time), new EvictionRecord(pool.Capacity, _time));
         (_pool, _copy, _index, _tiers, _events) = (pool, copy, new BlockIndex(pool.Capacity), tiers, events);
         _isReleased = new bool[tiers is null ? 0 : pool.Capacity];
         _leave = LeaveBehind;
@@ -110,36 +117,67 @@ internal sealed partial class PrefixCache
     public KvTier LoadedFrom { get; private set; }
 
     /// <summary>Loads the next of a sequence's blocks that a tier holds, or shares it where it is here.</summary>
-    /// <returns>False when it is gone or damaged: the sequence computes the rest.</returns>
-    public bool Load(BlockTable table, ReadOnlySpan<int> tokens)
+    /// <returns>Whether it is loaded; pending while it is being read, unless that takes longer than computing would; gone when it is missing or damaged, and the sequence computes the rest.</returns>
+    public LoadOutcome Load(BlockTable table, ReadOnlySpan<int> tokens)
     {
+        BeginReading(table, tokens);
         var i = table.Loaded;
         LoadedFrom = KvTier.Device;
-        for (var group = 0; group < _groups.Count; group++)
+        for (; table.LoadedGroups < _groups.Count; table.LoadedGroups++)
         {
-            if (table.TryGet(group, i, out var block) && !IsLoaded(table, tokens, group, i, block))
-            {
-                table.Loaded = table.Loadable = table.Listed;
-                return false;
-            }
+            if (!table.TryGet(table.LoadedGroups, i, out var block)) continue;
+            var outcome = Load(table, tokens, table.LoadedGroups, i, block);
+            if (outcome == LoadOutcome.Loaded) continue;
+            if (outcome == LoadOutcome.Pending && !IsLate(table)) return outcome;
+            table.Loaded = table.Loadable = table.Listed;
+            _tiers!.Abandon(table);
+            return LoadOutcome.Gone;
         }
-        table.Loaded++;
+        (table.Loaded, table.LoadedGroups) = (i + 1, 0);
         // A window needs the last of the blocks, so that none counts before all are there.
         if (!_groups.HasWindows || table.Loaded == table.Loadable) List(table, tokens[..(table.Loaded * BlockTokens)]);
-        return true;
+        return LoadOutcome.Loaded;
     }
 
-    private bool IsLoaded(BlockTable table, ReadOnlySpan<int> tokens, int group, int index, int block)
+    private LoadOutcome Load(BlockTable table, ReadOnlySpan<int> tokens, int group, int index, int block)
     {
         var label = table.Label(group, index, tokens);
         if (_index.TryFind(label, out var same))
         {
+            _tiers!.Abandon(block);
             if (_groups.HasWindows) _copy(same, block);
-            return true;
+            return LoadOutcome.Loaded;
         }
-        if (!_tiers!.TryLoad(label.Name, label.Parent, label.Tokens, block)) return false;
-        LoadedFrom = _tiers.LoadedFrom;
-        return true;
+        var outcome = _tiers!.TryLoad(label, block, table);
+        if (outcome == LoadOutcome.Loaded) LoadedFrom = _tiers.LoadedFrom;
+        return outcome;
+    }
+
+    /// <summary>Lets the disk read ahead of what is loaded.</summary>
+    private void BeginReading(BlockTable table, ReadOnlySpan<int> tokens)
+    {
+        table.Begun = Math.Max(table.Begun, table.Loaded);
+        for (; table.Begun < Math.Min(table.Loadable, table.Loaded + ReadAhead); table.Begun++)
+        {
+            for (var group = 0; group < _groups.Count; group++)
+            {
+                if (!table.TryGet(group, table.Begun, out var block)) continue;
+                var label = table.Label(group, table.Begun, tokens);
+                if (!_index.TryFind(label, out _)) _tiers!.Begin(label, block, table);
+            }
+        }
+    }
+
+    /// <summary>Whether waiting for what is read has taken longer than computing it would.</summary>
+    private bool IsLate(BlockTable table)
+    {
+        var now = _time.GetTimestamp();
+        if (table.WaitsUntil == 0)
+        {
+            var compute = _tiers!.ComputeSecondsPerToken * _groups.Count * BlockTokens * (table.Loadable - table.Loaded);
+            table.WaitsUntil = now + (long)((compute == 0 ? LongestWait : Math.Clamp(compute, ShortestWait, LongestWait)) * _time.TimestampFrequency);
+        }
+        return now > table.WaitsUntil;
     }
 
     /// <summary>Tells how long a prompt's token takes to compute.</summary>
@@ -212,6 +250,7 @@ internal sealed partial class PrefixCache
         for (var i = table.Announced.From; i < table.Announced.To; i++) Withdraw(table, table.Parent(i + 1));
         table.Announced = default;
         if (_tiers is { TakesReleased: true }) NoteReleased(table);
+        if (table.Loaded < table.Loadable) _tiers!.Abandon(table);
         table.Clear();
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Kvasir.Engine.KvCache;
+using Kvasir.Engine.KvCache.Tiers;
 using Kvasir.Engine.Model;
 using Kvasir.Protocol.KvEvents;
 
@@ -128,7 +129,9 @@ internal sealed class Scheduler
         {
             if (load == 0) return false;
             var listed = table.Listed;
-            if (!_cache.Load(table, sequence.Tokens)) break;
+            var outcome = _cache.Load(table, sequence.Tokens);
+            if (outcome == LoadOutcome.Pending) return false;
+            if (outcome == LoadOutcome.Gone) break;
             var found = (table.Listed - listed) * BlockTable.BlockTokens;
             if (found == 0) continue;
             sequence.Computed = table.Listed * BlockTable.BlockTokens;
@@ -173,7 +176,8 @@ internal sealed class Scheduler
         _running.Remove(sequence);
         GiveBack(sequence);
         sequence.Account.GaveWay(sequence.Computed);
-        sequence.Computed = 0;
+        // It may be admitted again without running in that step, for what it held is loaded first.
+        (sequence.Computed, sequence.Scheduled, sequence.LogitRow) = (0, 0, -1);
         sequence.Preemptions++;
         Preemptions++;
         _waiting.Return(sequence);

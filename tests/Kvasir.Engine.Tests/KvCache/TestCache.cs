@@ -69,8 +69,11 @@ internal sealed class TestCache : IDisposable
     {
         var table = new BlockTable(Pool, Groups, root);
         var placement = Cache.Place(table, tokens, 1, true, out var cached);
-        while (placement == Placement.Placed && table.Loaded < table.Loadable && Cache.Load(table, tokens))
+        while (placement == Placement.Placed && table.Loaded < table.Loadable)
         {
+            var outcome = Cache.Load(table, tokens);
+            if (outcome == LoadOutcome.Gone) break;
+            if (outcome == LoadOutcome.Pending) continue;
             Loads++;
             cached = table.Listed * 16;
         }

@@ -124,6 +124,7 @@ public sealed class ScheduleTests
             Assert.Equal(alone.Tokens[..got.Length], got);
             return;
         }
+        Assert.True(reply.Stream.Completion.Exception is null, $"{reply.Stream.Completion.Exception}");
         Assert.Equal(alone.Tokens, got);
         Assert.Equal(alone.Reason, reply.Stream.FinishReason);
         Check(reply.Stream.Explanation!, reply.Stream.Usage);

@@ -1,12 +1,14 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Kvasir.Kernels;
 
 namespace Kvasir.Engine.KvCache.Tiers;
 
 /// <summary>
-/// Blocks on disk, which outlive the process. Writing happens beside computation: the engine's thread copies a block into
-/// a free buffer, a thread of the tier writes it. Reading is the engine's own. A disk that refuses to be written ends the
-/// tier, with one warning; a page that is not what was written is dropped.
+/// Blocks on disk, which outlive the process. Writing and reading happen beside computation: the engine's thread copies a
+/// block into a free buffer and a thread of the tier writes it; another reads what a sequence needs into blocks that are
+/// the sequence's alone. A disk that refuses to be written ends the tier, with one warning; a page that is not what was
+/// written is dropped.
 /// </summary>
 internal sealed class DiskTier : IDisposable
 {
@@ -18,26 +20,30 @@ internal sealed class DiskTier : IDisposable
     private readonly NativeSlice _buffers;
     private readonly byte[] _scratch;
     private readonly Stack<int> _freeBuffers = new(Enumerable.Range(0, Buffers));
+    private readonly Dictionary<int, Reading> _readings = [];
+    private readonly BlockingCollection<Reading> _wanted = [];
     private readonly HashSet<UInt128> _writing = [];
     private readonly BlockingCollection<Job> _jobs = [];
     private readonly ConcurrentQueue<Job> _done = new();
     private readonly Action<string> _warn;
     private readonly Action _wake;
-    private readonly Thread _writer;
+    private readonly Thread _writer, _reader;
 
     /// <param name="device">Where blocks come from and go to.</param>
     /// <param name="pages">The files; owned from now on.</param>
     /// <param name="slots">As many places as the files have pages.</param>
     /// <param name="buffers"><see cref="Buffers"/> blocks of memory.</param>
     /// <param name="warn">Told once when the tier ends.</param>
-    /// <param name="wake">Called by the tier's thread when a block was written.</param>
+    /// <param name="wake">Called by the tier's threads when a block was written or read.</param>
     public DiskTier(KvMemory device, DiskPages pages, int slots, NativeSlice buffers, Action<string> warn, Action wake)
     {
         (_device, _pages, _buffers, _warn, _wake) = (device, pages, buffers, warn, wake);
         (_scratch, Slots) = (new byte[device.BlockBytes], new TierSlots(slots));
         Restore();
         _writer = new Thread(Write) { IsBackground = true, Name = "kvasir-kv-disk" };
+        _reader = new Thread(Read) { IsBackground = true, Name = "kvasir-kv-disk-reader" };
         _writer.Start();
+        _reader.Start();
     }
 
     public TierSlots Slots { get; }
@@ -97,23 +103,57 @@ internal sealed class DiskTier : IDisposable
         }
     }
 
-    /// <summary>Reads what a place holds into a block; false, and the place is empty, when it is not what was written.</summary>
-    public bool TryLoad(int slot, int block)
+    /// <summary>Begins to read what a place holds into a block.</summary>
+    /// <param name="slot">The place.</param>
+    /// <param name="block">A block that nobody else looks at until it is loaded or abandoned.</param>
+    /// <param name="reader">Whose the block is.</param>
+    public void Begin(int slot, int block, object reader)
     {
-        if (_pages.TryRead(slot, _scratch))
-        {
-            _device.Load(block, _scratch);
-            return true;
-        }
-        Damaged++;
-        Forget(slot);
-        return false;
+        if (_readings.ContainsKey(block)) return;
+        Slots.Hold(slot);
+        var reading = new Reading(slot, block, reader);
+        _readings.Add(block, reading);
+        _wanted.Add(reading);
     }
 
-    /// <summary>Waits until everything that was taken has been written, and books it.</summary>
+    /// <summary>Whether a block has been read. What is not what was written is dropped.</summary>
+    /// <param name="slot">The place that it is read from; reading begins now if it did not before.</param>
+    /// <param name="block">The block.</param>
+    /// <param name="reader">Whose it is.</param>
+    /// <param name="took">What reading took.</param>
+    public LoadOutcome Load(int slot, int block, object reader, out TimeSpan took)
+    {
+        Begin(slot, block, reader);
+        var reading = _readings[block];
+        took = default;
+        if (!reading.IsOver) return LoadOutcome.Pending;
+        took = reading.Took;
+        End(reading);
+        if (reading.IsWhole) return LoadOutcome.Loaded;
+        Damaged++;
+        // Another may be reading the same in vain.
+        if (Slots.IsFree(reading.Slot)) Forget(reading.Slot);
+        return LoadOutcome.Gone;
+    }
+
+    /// <summary>A block that may be being read gets its contents otherwise: when this returns nothing writes to it.</summary>
+    public void Abandon(int block)
+    {
+        if (_readings.TryGetValue(block, out var reading)) Stop(reading);
+    }
+
+    /// <summary>Whoever's blocks were being read gives them up: when this returns nothing writes to them.</summary>
+    public void Abandon(object reader)
+    {
+        foreach (var reading in _readings.Values)
+            if (reading.Reader == reader) Stop(reading);
+    }
+
+    /// <summary>Waits until everything that was taken has been written, and books it, and gives up what is being read.</summary>
     public void Settle()
     {
         SpinWait.SpinUntil(() => _done.Count == _writing.Count);
+        foreach (var reading in _readings.Values) Stop(reading);
         Collect();
     }
 
@@ -132,8 +172,11 @@ internal sealed class DiskTier : IDisposable
     public void Dispose()
     {
         _jobs.CompleteAdding();
+        _wanted.CompleteAdding();
         _writer.Join();
+        _reader.Join();
         _jobs.Dispose();
+        _wanted.Dispose();
         _pages.Dispose();
     }
 
@@ -194,6 +237,32 @@ internal sealed class DiskTier : IDisposable
         }
     }
 
+    private void Read()
+    {
+        foreach (var reading in _wanted.GetConsumingEnumerable())
+        {
+            if (!reading.TryStart()) continue;
+            var started = Stopwatch.GetTimestamp();
+            var isWhole = _pages.TryRead(reading.Slot, _scratch);
+            if (isWhole) _device.Load(reading.Block, _scratch);
+            reading.Finish(isWhole, Stopwatch.GetElapsedTime(started));
+            _wake();
+        }
+    }
+
+    private void Stop(Reading reading)
+    {
+        // A page that is being read is there within a moment.
+        if (!reading.TryStart()) SpinWait.SpinUntil(() => reading.IsOver);
+        End(reading);
+    }
+
+    private void End(Reading reading)
+    {
+        _readings.Remove(reading.Block);
+        Slots.Free(reading.Slot);
+    }
+
     private Span<byte> Buffer(int number) => _buffers.AsSpan((long)number * _device.BlockBytes, _device.BlockBytes);
 
     private sealed class Job(int slot, int buffer, PageLabel label)
@@ -202,5 +271,28 @@ internal sealed class DiskTier : IDisposable
         public int Buffer => buffer;
         public PageLabel Label => label;
         public string? Error { get; set; }
+    }
+
+    private sealed class Reading(int slot, int block, object reader)
+    {
+        private const int Waits = 0, Runs = 1, Over = 2;
+
+        private int _state = Waits;
+
+        public int Slot => slot;
+        public int Block => block;
+        public object Reader => reader;
+        public bool IsOver => Volatile.Read(ref _state) == Over;
+        public bool IsWhole { get; private set; }
+        public TimeSpan Took { get; private set; }
+
+        /// <summary>The first who calls it may go on: the tier's thread to read, or who wants it no longer.</summary>
+        public bool TryStart() => Interlocked.CompareExchange(ref _state, Runs, Waits) == Waits;
+
+        public void Finish(bool isWhole, TimeSpan took)
+        {
+            (IsWhole, Took) = (isWhole, took);
+            Volatile.Write(ref _state, Over);
+        }
     }
 }

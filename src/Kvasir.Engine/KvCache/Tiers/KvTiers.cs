@@ -15,6 +15,17 @@ namespace Kvasir.Engine.KvCache.Tiers;
 /// <param name="IsOff">Whether the tier has ended because its medium refused.</param>
 public sealed record KvTierState(string Name, int Blocks, int UsedBlocks, long Stored, long Loaded, long Evicted, long Damaged, double LoadBytesPerSecond, bool IsOff);
 
+/// <summary>What became of loading a block.</summary>
+internal enum LoadOutcome
+{
+    /// <summary>It is on the device.</summary>
+    Loaded,
+    /// <summary>It is being read: ask again.</summary>
+    Pending,
+    /// <summary>No tier has it whole.</summary>
+    Gone,
+}
+
 /// <summary>
 /// Host memory, disk and a server below the device's blocks. Blocks that give way on the device go to host memory; blocks that
 /// a request leaves go to disk and server, beside computation. A block comes back when that is quicker than computing it. For one
@@ -99,21 +110,43 @@ internal sealed class KvTiers : IDisposable
     /// <summary>Where the block was that was loaded last.</summary>
     public KvTier LoadedFrom { get; private set; }
 
-    /// <summary>Loads a block onto the device; false when no tier has it whole.</summary>
-    public bool TryLoad(UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens, int block)
+    /// <summary>Begins to read a block where that takes time.</summary>
+    /// <param name="label">The block.</param>
+    /// <param name="block">Where to; nobody else looks at it until it is loaded or abandoned.</param>
+    /// <param name="reader">Whose it is.</param>
+    public void Begin(in BlockLabel label, int block, object reader)
+    {
+        if (_host?.Slots.Find(label.Name, label.Parent, label.Tokens) >= 0) return;
+        if (_disk?.Slots.Find(label.Name, label.Parent, label.Tokens) is { } page and >= 0) _disk.Begin(page, block, reader);
+    }
+
+    /// <summary>A block that may be being read gets its contents otherwise.</summary>
+    public void Abandon(int block) => _disk?.Abandon(block);
+
+    /// <summary>Whoever's blocks were being read gives them up.</summary>
+    public void Abandon(object reader) => _disk?.Abandon(reader);
+
+    /// <summary>Loads a block onto the device.</summary>
+    /// <param name="label">The block.</param>
+    /// <param name="block">Where to.</param>
+    /// <param name="reader">Who asks.</param>
+    public LoadOutcome TryLoad(in BlockLabel label, int block, object reader)
     {
         var started = Stopwatch.GetTimestamp();
-        if (_host?.Slots.Find(name, parent, tokens) is { } slot and >= 0)
+        if (_host?.Slots.Find(label.Name, label.Parent, label.Tokens) is { } slot and >= 0)
         {
+            _disk?.Abandon(block);
             _host.Load(slot, block);
             _hostCounts.Book(Stopwatch.GetElapsedTime(started));
             LoadedFrom = KvTier.Host;
-            return true;
+            return LoadOutcome.Loaded;
         }
-        if (_disk?.Slots.Find(name, parent, tokens) is not ({ } page and >= 0) || !_disk.TryLoad(page, block)) return false;
-        _diskCounts.Book(Stopwatch.GetElapsedTime(started));
+        if (_disk?.Slots.Find(label.Name, label.Parent, label.Tokens) is not ({ } page and >= 0)) return LoadOutcome.Gone;
+        var outcome = _disk.Load(page, block, reader, out var took);
+        if (outcome != LoadOutcome.Loaded) return outcome;
+        _diskCounts.Book(took);
         LoadedFrom = KvTier.Disk;
-        return true;
+        return outcome;
     }
 
     /// <summary>Between steps: books what was written, and the states for others to see.</summary>

@@ -39,6 +39,15 @@ internal sealed class TierSlots
         _pool.Return(slot, _index.NameOf(slot));
     }
 
+    /// <summary>Keeps a place that holds a block from giving way until <see cref="Free"/>.</summary>
+    public void Hold(int slot) => _pool.Share(slot);
+
+    /// <summary>Ends a <see cref="Hold"/>; the place is the last to give way.</summary>
+    public void Free(int slot) => _pool.Return(slot, _index.NameOf(slot));
+
+    /// <summary>Whether nobody holds a place.</summary>
+    public bool IsFree(int slot) => _pool.IsFree(slot);
+
     /// <summary>Takes a place to write to: an empty one, or that of the block that was wanted longest ago; −1 when all are taken.</summary>
     public int Take() => _pool.TryTake(out var slot) ? slot : -1;
 
