@@ -36,6 +36,8 @@ public sealed record EngineSnapshot
     public required long GeneratedTokens { get; init; }
     /// <summary>Steps since the start.</summary>
     public required long Steps { get; init; }
+    /// <summary>Of the seconds spent in steps, those for choosing what runs and for the KV cache's books: finding, sharing, listing and evicting blocks.</summary>
+    public required double BookSeconds { get; init; }
     /// <summary>Seconds spent in steps.</summary>
     public required double StepSeconds { get; init; }
     /// <summary>Sequences that gave way to others since the start.</summary>

@@ -40,7 +40,7 @@ internal sealed class StepLoop : IDisposable
     private bool _stopping;
     private bool _isWaiting;
     private SleepLevel _sleeps;
-    private long _promptTokens, _generatedTokens, _steps, _stepTicks;
+    private long _promptTokens, _generatedTokens, _steps, _stepTicks, _bookTicks;
     private int _waitingNow, _runningNow, _blocksUsedNow, _blocksIdleNow, _blocksPinnedNow;
     private long _preemptionsNow, _evictionsNow, _prefixQueriesNow, _prefixHitsNow, _brokenPinsNow;
 
@@ -198,6 +198,7 @@ internal sealed class StepLoop : IDisposable
             PromptTokens = Volatile.Read(ref _promptTokens),
             GeneratedTokens = Volatile.Read(ref _generatedTokens),
             Steps = Volatile.Read(ref _steps),
+            BookSeconds = (double)Volatile.Read(ref _bookTicks) / _time.TimestampFrequency,
             StepSeconds = (double)Volatile.Read(ref _stepTicks) / _time.TimestampFrequency,
             Preemptions = Volatile.Read(ref _preemptionsNow),
             KvTiers = [.. _tiers?.States ?? []],
@@ -301,6 +302,7 @@ internal sealed class StepLoop : IDisposable
             _isWaiting = _step.Count == 0;
             if (_isWaiting) return;
             var computes = _time.GetTimestamp();
+            _bookTicks += computes - started;
             _decoder.Run(_step);
             _scheduler.TimeStep(_step.Count, _time.GetElapsedTime(computes));
             TakeResults(started);
@@ -341,8 +343,10 @@ internal sealed class StepLoop : IDisposable
             }
             Advance(sequence);
         }
+        var removes = _time.GetTimestamp();
         foreach (var sequence in _finished) _scheduler.Remove(sequence);
         _finished.Clear();
+        _bookTicks += _time.GetTimestamp() - removes;
     }
 
     private (int First, FloatMatrix Rows, int Count) Project(int row)
@@ -380,7 +384,9 @@ internal sealed class StepLoop : IDisposable
     {
         var before = sequence.Computed;
         sequence.Computed += sequence.Scheduled;
+        var lists = _time.GetTimestamp();
         _scheduler.List(sequence);
+        _bookTicks += _time.GetTimestamp() - lists;
         _promptTokens += Math.Max(0, Math.Min(sequence.Computed, sequence.Request.Prompt.Length) - before);
         if (sequence.Remaining > 1 || (sequence.Remaining == 1 && sequence.Generated == 0)) return;
         var last = sequence.TokenAt(sequence.Length - 1);

@@ -127,6 +127,7 @@ public sealed class ServerMetrics : IDisposable
         Total("kvasir_engine_steps", "Steps of the engine.", state => state.Steps);
         Total("kvasir_engine_prompt_tokens", "Prompt tokens computed, with those computed again.", state => state.PromptTokens);
         Total("kvasir_engine_generation_tokens", "Tokens sampled.", state => state.GeneratedTokens);
+        meter.CreateObservableCounter("kvasir_engine_book_seconds", () => snapshot()?.BookSeconds ?? 0, null, "Of the time spent in steps, that for choosing what runs and for the KV cache's books.");
         meter.CreateObservableCounter("kvasir_engine_step_seconds", () => snapshot()?.StepSeconds ?? 0, null, "Time spent in steps.");
         meter.CreateObservableGauge("kvasir_http_requests_inside", inside, null, "Requests for tokens that are being answered.");
         meter.CreateObservableGauge("kvasir_ledger_bytes",
