@@ -24,12 +24,13 @@ public sealed class EngineFlags
     private readonly Option<string?> _kvDisk = new("--kv-disk") { Description = "Disk for keys and values, kept over restarts: 100GiB:/var/cache/kvasir." };
     private readonly Option<string?> _kvDiskKey = new("--kv-disk-key") { Description = "File with 32 bytes that seal what --kv-disk writes (AES-256-GCM)." };
     private readonly Option<string?> _kvRemote = new("--kv-remote") { Description = "Redis server that shares keys and values between machines, through --kv-host: redis://cache:6379.", HelpName = "URL" };
+    private readonly Option<string> _kvWrites = new("--kv-write") { Description = "Which of them go to --kv-disk and --kv-remote: all that a request leaves, reused (by a second request), or evicted (when they give way on the device, and at the end).", DefaultValueFactory = _ => "all" };
     private readonly Option<bool> _mapped = new("--mmap") { Description = "Use the weights where they lie in the file: starts at once, computes slower." };
 
     /// <summary>Adds the flags to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_memory, _context, _threads, _kvType, _kvCanary, _noPrefixCache, _eviction, _kvHost, _kvDisk, _kvDiskKey, _kvRemote, _mapped]) command.Options.Add(option);
+        foreach (var option in (Option[])[_memory, _context, _threads, _kvType, _kvCanary, _noPrefixCache, _eviction, _kvHost, _kvDisk, _kvDiskKey, _kvRemote, _kvWrites, _mapped]) command.Options.Add(option);
     }
 
     /// <summary>The options that a command line gives.</summary>
@@ -54,6 +55,13 @@ public sealed class EngineFlags
             KvHostBytes = Size("--kv-host", parse.GetValue(_kvHost)) ?? 0,
             KvDisk = Disk(parse.GetValue(_kvDisk), parse.GetValue(_kvDiskKey)),
             KvRemote = Remote(parse.GetValue(_kvRemote)),
+            KvWrites = parse.GetRequiredValue(_kvWrites).ToUpperInvariant() switch
+            {
+                "ALL" => KvWriteFilter.All,
+                "REUSED" => KvWriteFilter.Reused,
+                "EVICTED" => KvWriteFilter.Evicted,
+                var other => throw new UsageException($"--kv-write '{other.ToLowerInvariant()}' is not known; all, reused and evicted are."),
+            },
             Warn = Console.Error.WriteLine,
             Mapped = parse.GetValue(_mapped),
         };

@@ -30,6 +30,8 @@ public sealed record EngineOptions
     public KvDiskOptions? KvDisk { get; init; }
     /// <summary>Redis server that shares blocks between machines; needs host memory, where fetched blocks go. Null for none.</summary>
     public KvRemoteOptions? KvRemote { get; init; }
+    /// <summary>Which blocks go to disk and server.</summary>
+    public KvWriteFilter KvWrites { get; init; }
     /// <summary>Share of the device's blocks that pins may hold in all, 0 to 1.</summary>
     public double KvPinShare { get; init; } = 0.5;
     /// <summary>Told what an operator should know and no request can: a tier that ended, what keys and values in few bits cost.</summary>
@@ -38,7 +40,7 @@ public sealed record EngineOptions
     public Action<KvEventBatch>? KvEvents { get; init; }
     /// <summary>Sequences that run at once.</summary>
     public int MaxSequences { get; init; } = 16;
-    /// <summary>Share of the KV cache that the running requests of one tenant may hold while there are others, above 0 to 1. One request always may run.</summary>
+    /// <summary>Share of the device that the running requests of one tenant may hold while there are others, and of every tier that its kept blocks may; above 0 to 1. One request always may run.</summary>
     public double TenantKvShare { get; init; } = 1;
     /// <summary>Requests that may wait; one more is refused.</summary>
     public int MaxQueue { get; init; } = 256;
@@ -71,6 +73,17 @@ public sealed record EngineOptions
         : MixedChunkTokens < 1 || MixedChunkTokens > ChunkTokens ? $"The mixed chunk is {MixedChunkTokens} tokens, but must be between 1 and the chunk's {ChunkTokens}."
         : Threads is < 1 or > 1024 ? $"The number of threads is {Threads}, but must be between 1 and 1024."
         : null;
+}
+
+/// <summary>Which full blocks are written to disk and server.</summary>
+public enum KvWriteFilter
+{
+    /// <summary>Every one, when its request has left it: a conversation goes on after a restart, whatever ended the process.</summary>
+    All,
+    /// <summary>Those that a second request has used: what is asked once costs no writing.</summary>
+    Reused,
+    /// <summary>Those that give way on the device, as many as the disk takes then, and all when the engine ends or sleeps.</summary>
+    Evicted,
 }
 
 /// <summary>A KV tier on disk.</summary>

@@ -94,10 +94,11 @@ public sealed partial class LlmEngine : IAsyncDisposable
             var canary = Engine.KvCanary.Try(spec, options, decoder, blockMemory, plan);
             StepLoop? loop = null;
             var events = options.KvEvents is { } publish && options.PrefixCache ? new KvEventLog(publish, time) : null;
-            var tiers = KvTierFiles.Open(checkpoint, plan, options, memory, owned.Push, () => loop?.Wake(), events);
+            var tiers = KvTierFiles.Open(checkpoint, plan, options, memory, owned.Push, () => loop?.Wake(), events, time);
             var retention = new RetentionEviction(EvictionPolicies.Create(options.Eviction, plan.KvBlocks), plan.KvBlocks, time);
-            var blocks = new BlockPool(plan.KvBlocks, retention);
-            var cache = new PrefixCache(blocks, plan.Groups, memory.Copy, tiers, events, time, retention);
+            var tenants = new TenantEviction(retention, plan.KvBlocks, options.TenantKvShare);
+            var blocks = new BlockPool(plan.KvBlocks, tenants);
+            var cache = new PrefixCache(blocks, plan.Groups, memory.Copy, tiers, events, time, retention, tenants, options.KvWrites);
             LlmEngine? engine = null;
             cache.Evicted = eviction => engine?.BlockEvicted?.Invoke(eviction);
             var sleep = Own(new EngineSleep(ledger, plan, blockMemory, weights, () => WeightLoader.Refill(checkpoint, team, weights.Arena!), cache));
@@ -121,7 +122,7 @@ public sealed partial class LlmEngine : IAsyncDisposable
         if (request.Sampling.Seed is { } fixedSeed) seed = fixedSeed;
         else lock (_seeds) seed = (ulong)_seeds.NextInt64();
         var limit = (int)Math.Min(ContextTokens, (long)request.Prompt.Length + request.MaxTokens);
-        var sequence = new Sequence(request, stream, new BlockTable(_pool, Plan.Groups, TenantName.Root(request.CacheSalt)) { Retention = request.Retention }, seed, Math.Max(limit, request.Prompt.Length), _time.GetTimestamp());
+        var sequence = new Sequence(request, stream, new BlockTable(_pool, Plan.Groups, TenantName.Root(request.CacheSalt)) { Retention = request.Retention, Owner = TenantName.Digest(request.Tenant) }, seed, Math.Max(limit, request.Prompt.Length), _time.GetTimestamp());
         stream.PromptLogProbabilities = sequence.PromptScores;
         _loop.Submit(sequence, _options.MaxSequences, _options.MaxQueue);
         return stream;

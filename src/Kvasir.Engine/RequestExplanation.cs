@@ -7,10 +7,11 @@ namespace Kvasir.Engine;
 /// <param name="Device">On the device.</param>
 /// <param name="Host">In host memory.</param>
 /// <param name="Disk">On disk.</param>
-public readonly record struct TierTokens(int Device, int Host, int Disk)
+/// <param name="Remote">On a server that machines share.</param>
+public readonly record struct TierTokens(int Device, int Host, int Disk, int Remote = 0)
 {
     /// <summary>Their sum.</summary>
-    public int Total => Device + Host + Disk;
+    public int Total => Device + Host + Disk + Remote;
 }
 
 /// <summary>Why prompt tokens had to be computed. The parts add up to what was not found.</summary>

@@ -284,6 +284,7 @@ internal sealed class StepLoop : IDisposable
     private void SaveAll()
     {
         var started = _time.GetTimestamp();
+        _cache.BeginLeaving();
         while (_scheduler.Save() && _time.GetElapsedTime(started) < LongestSave) _wake.WaitOne(TimeSpan.FromMilliseconds(100));
     }
 

@@ -4,7 +4,7 @@ namespace Kvasir.Engine.KvCache;
 internal sealed class BlockRecords
 {
     /// <summary>Bytes per block.</summary>
-    public const int BytesPerBlock = 16 + 8 + 8 + 2;
+    public const int BytesPerBlock = 16 + 8 + 8 + 2 + 1;
 
     /// <summary>Tenants remembered; beyond, the set starts anew.</summary>
     private const int MostRoots = 4096;
@@ -13,11 +13,12 @@ internal sealed class BlockRecords
     private readonly long[] _listed;
     private readonly long[] _used;
     private readonly ushort[] _pins;
+    private readonly byte[] _uses;
     private readonly HashSet<UInt128> _roots = [];
     private readonly TimeProvider _time;
 
     public BlockRecords(int blocks, TimeProvider time) =>
-        (_root, _listed, _used, _pins, _time) = (new UInt128[blocks], new long[blocks], new long[blocks], new ushort[blocks], time);
+        (_root, _listed, _used, _pins, _uses, _time) = (new UInt128[blocks], new long[blocks], new long[blocks], new ushort[blocks], new byte[blocks], time);
 
     /// <summary>What the blocks of every tenant that was heard of begin with.</summary>
     public IReadOnlySet<UInt128> Roots => _roots;
@@ -26,6 +27,7 @@ internal sealed class BlockRecords
     public void List(int block, UInt128 root)
     {
         _root[block] = root;
+        _uses[block] = 0;
         _listed[block] = _used[block] = _time.GetTimestamp();
         Hear(root);
     }
@@ -38,10 +40,14 @@ internal sealed class BlockRecords
     }
 
     /// <summary>A request leaves a block.</summary>
-    public void Use(int block) => _used[block] = _time.GetTimestamp();
+    public void Use(int block)
+    {
+        _used[block] = _time.GetTimestamp();
+        if (_uses[block] < byte.MaxValue) _uses[block]++;
+    }
 
-    /// <summary>Whether a request has left a block since it was listed.</summary>
-    public bool WasUsed(int block) => _used[block] != _listed[block];
+    /// <summary>Requests, and pins, that have left a block since it was listed, as far as 255.</summary>
+    public int Uses(int block) => _uses[block];
 
     /// <summary>Whether a tenant was heard of.</summary>
     public bool Knows(UInt128 root) => _roots.Contains(root);

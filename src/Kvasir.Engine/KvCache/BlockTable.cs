@@ -67,6 +67,9 @@ public sealed class BlockTable
     /// <summary>Whether nothing that is in it shall be shared or kept.</summary>
     internal bool IsDisowned { get; set; }
 
+    /// <summary>Digest of the tenant on whose account its blocks are kept; 0 for nobody's.</summary>
+    internal ulong Owner { get; init; }
+
     /// <summary>How long its blocks are wanted after it; null for no hint.</summary>
     internal KvRetention? Retention { get; init; }
 

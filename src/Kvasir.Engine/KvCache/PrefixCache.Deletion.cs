@@ -42,7 +42,6 @@ internal sealed partial class PrefixCache
             NoteLeft(block, EvictionReason.Deleted);
             Unlist(block);
             _pool.Forget(block);
-            _retention?.Forget(block);
         }
         var keeping = 0;
         foreach (var table in tables)

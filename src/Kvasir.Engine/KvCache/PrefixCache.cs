@@ -43,6 +43,8 @@ internal sealed partial class PrefixCache
     private readonly BlockRecords _records;
     private readonly EvictionRecord _left;
     private readonly RetentionEviction? _retention;
+    private readonly TenantEviction? _tenants;
+    private readonly KvWriteFilter _writes;
     private readonly TimeProvider _time;
 
     /// <param name="pool">The blocks.</param>
@@ -51,22 +53,26 @@ internal sealed partial class PrefixCache
     /// <param name="tiers">Where blocks go that find no place here; null for nowhere.</param>
     /// <param name="events">Told of full blocks that come and go; null for nobody.</param>
     /// <param name="time">The clock; the system's when null.</param>
-    /// <param name="retention">The pool's policy, where it takes hints.</param>
-    public PrefixCache(BlockPool pool, KvGroups groups, Action<int, int> copy, KvTiers? tiers = null, KvEventLog? events = null, TimeProvider? time = null, RetentionEviction? retention = null)
+    /// <param name="retention">The part of the pool's policy that takes hints, where there is one.</param>
+    /// <param name="tenants">The part of it that knows tenants.</param>
+    /// <param name="writes">Which blocks go to disk and server.</param>
+    public PrefixCache(BlockPool pool, KvGroups groups, Action<int, int> copy, KvTiers? tiers = null, KvEventLog? events = null, TimeProvider? time = null,
+        RetentionEviction? retention = null, TenantEviction? tenants = null, KvWriteFilter writes = KvWriteFilter.All)
     {
-        (_groups, _retention, _time) = (groups, retention, time ?? TimeProvider.System);
+        (_groups, _retention, _tenants, _writes, _time) = (groups, retention, tenants, writes, time ?? TimeProvider.System);
         (_records, _left) = (new BlockRecords(pool.Capacity, _time), new EvictionRecord(pool.Capacity, _time));
         (_pool, _copy, _index, _tiers, _events) = (pool, copy, new BlockIndex(pool.Capacity), tiers, events);
         _isReleased = new bool[tiers is null ? 0 : pool.Capacity];
         _leave = LeaveBehind;
         pool.Evicting = Evict;
+        foreach (var root in tiers?.RestoredRoots ?? new HashSet<UInt128>()) _records.Hear(root);
     }
 
     /// <summary>How layers share blocks.</summary>
     public KvGroups Groups => _groups;
 
     /// <summary>Bytes per block that pool, index and eviction policy take beside the keys and values.</summary>
-    public static long BytesPerBlock(EvictionKind eviction) => BlockPool.BytesPerBlock + BlockIndex.BytesPerBlock + BlockRecords.BytesPerBlock + EvictionRecord.BytesPerBlock + EvictionPolicies.BytesPerBlock(eviction) + RetentionEviction.BytesPerBlock;
+    public static long BytesPerBlock(EvictionKind eviction) => BlockPool.BytesPerBlock + BlockIndex.BytesPerBlock + BlockRecords.BytesPerBlock + EvictionRecord.BytesPerBlock + EvictionPolicies.BytesPerBlock(eviction) + RetentionEviction.BytesPerBlock + TenantEviction.BytesPerBlock;
 
     /// <summary>Gives a sequence without blocks those for its tokens and <paramref name="reserve"/> more, shared where they exist.</summary>
     /// <param name="table">The sequence's table, empty.</param>
@@ -201,6 +207,13 @@ internal sealed partial class PrefixCache
         return _released.Count > 0 || _tiers.IsWriting;
     }
 
+    /// <summary>The device is about to give up everything: what goes to disk and server when it gives way is handed over by <see cref="Save"/> from now on.</summary>
+    public void BeginLeaving()
+    {
+        if (_tiers is not { TakesReleased: true } || _writes != KvWriteFilter.Evicted) return;
+        for (var block = 0; block < _pool.Capacity; block++) NoteReleased(block);
+    }
+
     /// <summary>Lists the blocks that the sequence's computed tokens have filled; one that exists already takes the place of its like.</summary>
     /// <param name="table">The sequence's table.</param>
     /// <param name="computed">Its tokens as far as keys and values are there.</param>
@@ -226,8 +239,7 @@ internal sealed partial class PrefixCache
         }
         DropStart(label.Parent, label.Tokens);
         if (!_index.TryAdd(block, label.Name, label.Parent, label.Tokens)) return;
-        _pool.Keep(block);
-        _records.List(block, table.Root);
+        Keep(table, block);
         _events?.Stored(label.Name, label.Parent, label.Tokens, KvTier.Device, index == 0 ? table.Root : null);
     }
 
@@ -249,7 +261,7 @@ internal sealed partial class PrefixCache
         }
         for (var i = table.Announced.From; i < table.Announced.To; i++) Withdraw(table, table.Parent(i + 1));
         table.Announced = default;
-        if (_tiers is { TakesReleased: true }) NoteReleased(table);
+        if (_tiers is { TakesReleased: true } && _writes != KvWriteFilter.Evicted) NoteReleased(table);
         if (table.Loaded < table.Loadable) _tiers!.Abandon(table);
         table.Clear();
     }
@@ -283,8 +295,8 @@ internal sealed partial class PrefixCache
     {
         if (_tiers is not null && _index.CountOf(block) == BlockTokens)
         {
-            if (_isReleased[block] && _tiers.HasRoomForReleased) SaveOne(block);
-            _tiers.StoreEvicted(block, _index.NameOf(block), _index.ParentOf(block), _index.Tokens(block));
+            if ((_isReleased[block] || _writes == KvWriteFilter.Evicted) && _tiers.HasRoomForReleased) SaveOne(block);
+            _tiers.StoreEvicted(block, _index.NameOf(block), _index.ParentOf(block), _index.Tokens(block), Claim(block));
         }
         NoteLeft(block, EvictionReason.Room);
         Unlist(block);
@@ -300,10 +312,12 @@ internal sealed partial class PrefixCache
     /// <summary>A window has passed a listed block: nobody needs it but a text that parts from this one there. Unless there were such, it goes first.</summary>
     private void LeaveBehind(BlockTable table, int block)
     {
-        var isWanted = _records.WasUsed(block) || _left.TryFind(_index.NameOf(block), out _, out _);
+        var isWanted = _records.Uses(block) > 0 || _left.TryFind(_index.NameOf(block), out _, out _);
         _records.Use(block);
         _retention?.Retain(block, table.Retention ?? (isWanted ? null : Passed));
     }
+
+    private BlockClaim Claim(int block) => new(_records.RootOf(block), _tenants?.OwnerOf(block) ?? 0, _retention?.HintOf(block));
 
     private void NoteReleased(BlockTable table)
     {
@@ -311,18 +325,23 @@ internal sealed partial class PrefixCache
         {
             for (var group = 0; group < _groups.Count; group++)
             {
-                if (!table.TryGet(group, i, out var block) || _isReleased[block] || _index.CountOf(block) < BlockTokens) continue;
-                _isReleased[block] = true;
-                _released.Enqueue(block);
+                if (table.TryGet(group, i, out var block) && (_writes == KvWriteFilter.All || _records.Uses(block) > 1)) NoteReleased(block);
             }
         }
+    }
+
+    private void NoteReleased(int block)
+    {
+        if (_isReleased[block] || _index.CountOf(block) < BlockTokens) return;
+        _isReleased[block] = true;
+        _released.Enqueue(block);
     }
 
     private void SaveOne(int block)
     {
         // It may hold something else by now, which is as good, or nothing.
         _isReleased[block] = false;
-        if (_index.CountOf(block) == BlockTokens) _tiers!.StoreReleased(block, _index.NameOf(block), _index.ParentOf(block), _index.Tokens(block));
+        if (_index.CountOf(block) == BlockTokens) _tiers!.StoreReleased(block, _index.NameOf(block), _index.ParentOf(block), _index.Tokens(block), Claim(block));
     }
 
     /// <summary>Full blocks that are shared or that the tiers hold, or the device beyond a gap that the tiers fill. They become the last to give way there, the first of them last of all.</summary>
@@ -354,7 +373,7 @@ internal sealed partial class PrefixCache
                 for (var group = 0; group < _groups.Count; group++)
                 {
                     var label = table.Label(group, i, tokens);
-                    wanted.Add(new PageLabel(label.Name, label.Parent, label.Tokens.ToArray()));
+                    wanted.Add(new PageLabel(label.Name, label.Parent, label.Tokens.ToArray(), new BlockClaim(table.Root, table.Owner, table.Retention)));
                 }
             }
             table.Fetch = _tiers.Fetch(wanted);
@@ -449,9 +468,15 @@ internal sealed partial class PrefixCache
         if (_index.LongestStart(parent, tokens, out _) == tokens.Length) return;
         DropStart(parent, tokens);
         if (!_index.TryAdd(block, default, parent, tokens)) return;
+        Keep(table, block);
+        _retention?.Retain(block, table.Retention);
+    }
+
+    private void Keep(BlockTable table, int block)
+    {
         _pool.Keep(block);
         _records.List(block, table.Root);
-        _retention?.Retain(block, table.Retention);
+        _tenants?.Own(block, table.Owner);
     }
 
     /// <summary>A block that is not full is of no use once another holds its tokens and more.</summary>
@@ -470,5 +495,6 @@ internal sealed partial class PrefixCache
     {
         if (_events is not null && _index.CountOf(block) == BlockTokens) _events.Removed(_index.NameOf(block), KvTier.Device);
         _index.Remove(block);
+        _retention?.Forget(block);
     }
 }

@@ -46,7 +46,10 @@ public sealed class RetentionEviction : IEvictionPolicy
         (_priority[block], _ends[block]) = (priority, priority == KvRetention.NormalPriority ? int.MaxValue : (int)Math.Min(int.MaxValue - 1, Now + 1 + hint!.Value.Time.TotalSeconds));
     }
 
-    /// <summary>What a held block contains is forgotten, and with it what was wanted of it.</summary>
+    /// <summary>How long a block is wanted still; null without a hint, or when it has ended.</summary>
+    public KvRetention? HintOf(int block) => PriorityOf(block) is var priority && priority == KvRetention.NormalPriority ? null : new KvRetention(priority, TimeSpan.FromSeconds(_ends[block] - Now));
+
+    /// <summary>What a block contains is forgotten, and with it what was wanted of it. A block that is evicted or dropped is told so by this, after who moves it elsewhere has asked <see cref="HintOf"/>.</summary>
     public void Forget(int block) => _priority[block] = Fresh;
 
     /// <inheritdoc/>
@@ -81,7 +84,6 @@ public sealed class RetentionEviction : IEvictionPolicy
             _policy.Add(block, 0);
         }
         _policy.Drop(block);
-        _priority[block] = Fresh;
     }
 
     /// <inheritdoc/>
@@ -95,7 +97,6 @@ public sealed class RetentionEviction : IEvictionPolicy
             block = _levels[lowest].First;
             Drop(block);
         }
-        if (block >= 0) _priority[block] = Fresh;
         return block;
     }
 

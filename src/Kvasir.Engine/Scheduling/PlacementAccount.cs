@@ -30,6 +30,7 @@ internal sealed class PlacementAccount
         {
             KvTier.Device => found with { Device = found.Device + tokens },
             KvTier.Disk => found with { Disk = found.Disk + tokens },
+            KvTier.Remote => found with { Remote = found.Remote + tokens },
             _ => found with { Host = found.Host + tokens },
         };
     }

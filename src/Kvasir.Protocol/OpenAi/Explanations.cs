@@ -30,7 +30,7 @@ public sealed record Explanation
 }
 
 /// <summary>Tokens found, by tier.</summary>
-public sealed record TokensByTier(int Device, int Host, int Disk);
+public sealed record TokensByTier(int Device, int Host, int Disk, int Remote);
 
 /// <summary>Tokens computed, by reason; docs/reference/http-api.md tells what each means.</summary>
 public sealed record TokensByReason(int New, int Evicted, int Salt, int BelowBlock, int Lost);

@@ -27,5 +27,5 @@ internal static class ExplanationTexts
         DecodeSeconds = told.DecodeSeconds,
     };
 
-    private static TokensByTier Of(TierTokens tokens) => new(tokens.Device, tokens.Host, tokens.Disk);
+    private static TokensByTier Of(TierTokens tokens) => new(tokens.Device, tokens.Host, tokens.Disk, tokens.Remote);
 }

@@ -1,4 +1,5 @@
 using CsCheck;
+using Kvasir.Engine.Inspection;
 using Kvasir.Engine.KvCache;
 using Kvasir.Engine.KvCache.Tiers;
 
@@ -199,6 +200,103 @@ public sealed class KvTierTests : IDisposable
     }
 
     [Fact]
+    public void A_tenant_does_not_push_out_of_a_tier_what_another_keeps_there()
+    {
+        using var cache = new TestCache(4, host: 12, tenantShare: 0.5);
+        cache.Run(Tokens(60, 1), owner: 1);
+        for (var family = 2; family <= 12; family++) cache.Run(Tokens(60, family), owner: 2);
+        Assert.Equal(48, Cached(cache, Tokens(60, 1)));
+    }
+
+    [Fact]
+    public void Nor_out_of_the_device()
+    {
+        using var cache = new TestCache(16, tenantShare: 0.5);
+        cache.Run(Tokens(60, 1), owner: 1);
+        for (var family = 2; family <= 12; family++) cache.Run(Tokens(60, family), owner: 2);
+        Assert.Equal(59, Cached(cache, Tokens(60, 1)));
+    }
+
+    [Fact]
+    public void A_tenant_that_is_alone_may_have_all()
+    {
+        using var cache = new TestCache(4, host: 12, tenantShare: 0.25);
+        for (var family = 1; family <= 4; family++) cache.Run(Tokens(60, family), owner: 2);
+        for (var family = 4; family >= 1; family--) Assert.Equal(48, Cached(cache, Tokens(60, family)));
+    }
+
+    [Fact]
+    public void What_is_wanted_longer_outlives_the_rest_in_a_tier_and_after_a_restart()
+    {
+        var wanted = new KvRetention(90, TimeSpan.FromHours(1));
+        using (var first = Open(host: 6, diskBlocks: 6))
+        {
+            first.Run(Tokens(60, 1), retention: wanted);
+            for (var family = 2; family <= 12; family++)
+            {
+                first.Run(Tokens(60, family));
+                first.SaveAll();
+            }
+            Assert.Equal(59, Cached(first, Tokens(60, 1)));
+        }
+        using var second = Open(diskBlocks: 6);
+        for (var family = 13; family <= 20; family++)
+        {
+            second.Run(Tokens(60, family));
+            second.SaveAll();
+        }
+        Assert.Equal(48, Cached(second, Tokens(60, 1)));
+    }
+
+    [Fact]
+    public void After_a_restart_it_is_known_whose_blocks_are()
+    {
+        var root = TenantName.Root("a salt");
+        using (var first = Open())
+        {
+            first.Run(Tokens(60, 1), root);
+            first.SaveAll();
+        }
+        using var second = Open();
+        Assert.Contains(root, second.Cache.Records.Roots);
+        Assert.Equal(TenantName.Of("a salt"), Assert.Single(KvListing.Of(second.Cache.Entries(), second.Cache.Records.Roots, []).Prefixes).Tenant);
+    }
+
+    [Fact]
+    public void What_is_asked_once_is_not_written_where_only_reused_blocks_are()
+    {
+        using (var first = Open(writes: KvWriteFilter.Reused))
+        {
+            first.Run(Tokens(60, 1));
+            first.SaveAll();
+            Assert.Equal(0, State(first).UsedBlocks);
+            first.Run([.. Tokens(32, 1), .. Tokens(28, 2)]);
+            first.SaveAll();
+            Assert.Equal(2, State(first).UsedBlocks);
+        }
+        using var second = Open();
+        Assert.Equal(32, Cached(second, Tokens(60, 1)));
+    }
+
+    [Fact]
+    public void Where_only_evicted_blocks_are_written_they_are_when_they_give_way_and_all_at_the_end()
+    {
+        using (var first = Open(writes: KvWriteFilter.Evicted))
+        {
+            for (var family = 1; family <= 4; family++) first.Run(Tokens(60, family));
+            first.SaveAll();
+            Assert.Equal(0, State(first).UsedBlocks);
+            first.Run(Tokens(60, 5));
+            first.SaveAll();
+            Assert.Equal(3, State(first).UsedBlocks);
+            first.Cache.BeginLeaving();
+            first.SaveAll();
+        }
+        using var second = Open();
+        for (var family = 1; family <= 5; family++) Assert.Equal(48, Cached(second, Tokens(60, family)));
+    }
+
+    [Fact]
     public void A_block_is_not_loaded_when_computing_it_is_quicker()
     {
         using var cache = new TestCache(4, host: 8);
@@ -262,8 +360,8 @@ public sealed class KvTierTests : IDisposable
         cache.SaveAll();
     }
 
-    private TestCache Open(int host = 0, int diskBlocks = DiskBlocks, UInt128? digest = null, byte[]? key = null) =>
-        new(16, host: host, pages: DiskPages.Open(_folder, digest ?? 1, (int)TestCache.BlockBytes, diskBlocks, key), diskBlocks: diskBlocks);
+    private TestCache Open(int host = 0, int diskBlocks = DiskBlocks, UInt128? digest = null, byte[]? key = null, KvWriteFilter writes = KvWriteFilter.All) =>
+        new(16, host: host, pages: DiskPages.Open(_folder, digest ?? 1, (int)TestCache.BlockBytes, diskBlocks, key), diskBlocks: diskBlocks, writes: writes);
 
     private TestCache? Open(bool mayRefuse)
     {

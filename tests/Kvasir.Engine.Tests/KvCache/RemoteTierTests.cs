@@ -30,6 +30,17 @@ public sealed class RemoteTierTests
     }
 
     [Fact]
+    public async Task What_came_from_a_server_is_told_as_such()
+    {
+        using var redis = RedisServer.Start();
+        await AskAsync(redis.Address);
+        await using var engine = Create(redis.Address);
+        var stream = engine.Submit(Request with { Explain = true });
+        await foreach (var _ in stream) { }
+        Assert.Equal(new TierTokens(0, 0, 0, Shared), stream.Explanation!.Cached);
+    }
+
+    [Fact]
     public async Task Tenants_are_kept_apart()
     {
         using var redis = RedisServer.Start();

@@ -29,21 +29,25 @@ internal sealed class TestCache : IDisposable
     /// <param name="pages">Files of the disk tier, which this owns.</param>
     /// <param name="diskBlocks">Blocks of the disk tier.</param>
     /// <param name="events">Told of blocks that come and go.</param>
-    public TestCache(int blocks, EvictionKind kind = EvictionKind.Lru, int host = 0, DiskPages? pages = null, int diskBlocks = 0, KvEventLog? events = null)
+    /// <param name="tenantShare">Share of each tier that one tenant's blocks may have.</param>
+    /// <param name="writes">Which blocks go to disk.</param>
+    public TestCache(int blocks, EvictionKind kind = EvictionKind.Lru, int host = 0, DiskPages? pages = null, int diskBlocks = 0, KvEventLog? events = null, double tenantShare = 1, KvWriteFilter writes = KvWriteFilter.All)
     {
-        Pool = new BlockPool(blocks, EvictionPolicies.Create(kind, blocks));
+        var retention = new RetentionEviction(EvictionPolicies.Create(kind, blocks), blocks, TimeProvider.System);
+        var tenants = new TenantEviction(retention, blocks, tenantShare);
+        Pool = new BlockPool(blocks, tenants);
         _memory = new NativeBuffer(blocks * BlockBytes);
         _below = new NativeBuffer((host + DiskTier.Buffers) * BlockBytes);
         _blocks = new KvMemory(Groups, blocks, _memory.All);
         _block = new byte[BlockBytes];
-        var hostTier = host == 0 ? null : new HostTier(_blocks, _below.Slice(0, host * BlockBytes));
-        var diskTier = pages is null ? null : new DiskTier(_blocks, pages, diskBlocks, _below.Slice(host * BlockBytes, DiskTier.Buffers * BlockBytes), Warnings.Add, () => { });
+        var hostTier = host == 0 ? null : new HostTier(_blocks, _below.Slice(0, host * BlockBytes), tenantShare: tenantShare);
+        var diskTier = pages is null ? null : new DiskTier(_blocks, pages, diskBlocks, _below.Slice(host * BlockBytes, DiskTier.Buffers * BlockBytes), Warnings.Add, () => { }, tenantShare: tenantShare);
         Tiers = hostTier is null && diskTier is null ? null : new KvTiers(hostTier, diskTier, (int)BlockBytes, events);
         Cache = new PrefixCache(Pool, Groups, (from, to) =>
         {
             Copies++;
             _blocks.Copy(from, to);
-        }, Tiers, events);
+        }, Tiers, events, retention: retention, tenants: tenants, writes: writes);
     }
 
     public static long BlockBytes => Layout.BlockBytes;
@@ -65,9 +69,9 @@ internal sealed class TestCache : IDisposable
     public PrefixCache Cache { get; }
     public int Copies { get; private set; }
 
-    public Placement TryPlace(int[] tokens, out TestSequence? sequence, UInt128 root = default)
+    public Placement TryPlace(int[] tokens, out TestSequence? sequence, UInt128 root = default, ulong owner = 0, KvRetention? retention = null)
     {
-        var table = new BlockTable(Pool, Groups, root);
+        var table = new BlockTable(Pool, Groups, root) { Owner = owner, Retention = retention };
         var placement = Cache.Place(table, tokens, 1, true, out var cached);
         while (placement == Placement.Placed && table.Loaded < table.Loadable)
         {
@@ -83,9 +87,9 @@ internal sealed class TestCache : IDisposable
         return placement;
     }
 
-    public TestSequence Place(int[] tokens, UInt128 root = default)
+    public TestSequence Place(int[] tokens, UInt128 root = default, ulong owner = 0, KvRetention? retention = null)
     {
-        Assert.Equal(Placement.Placed, TryPlace(tokens, out var sequence, root));
+        Assert.Equal(Placement.Placed, TryPlace(tokens, out var sequence, root, owner, retention));
         return sequence!;
     }
 
@@ -119,9 +123,9 @@ internal sealed class TestCache : IDisposable
         Cache.Release(sequence.Table, Computed(sequence));
     }
 
-    public void Run(int[] tokens, UInt128 root = default)
+    public void Run(int[] tokens, UInt128 root = default, ulong owner = 0, KvRetention? retention = null)
     {
-        var sequence = Place(tokens, root);
+        var sequence = Place(tokens, root, owner, retention);
         Compute(sequence, tokens.Length);
         Release(sequence);
     }

@@ -72,7 +72,7 @@ internal sealed record RandomSchedule(SyntheticFamily Family, EngineOptions Opti
     private static EngineOptions Small(int blocks, int sequences, int chunk, int mixedChunk, bool shares, KvFormats formats, EvictionKind eviction, int tiers) => new()
     {
         // Half of those that share have host memory below the device, half of these a disk too; the test gives it a folder.
-        KvHostBytes = shares && tiers > 1 ? 150_000 : 0, KvDisk = shares && tiers == 3 ? new KvDiskOptions("", 1_000_000) : null,
+        KvHostBytes = shares && tiers > 1 ? 150_000 : 0, KvDisk = shares && tiers == 3 ? new KvDiskOptions("", 1_000_000) : null, KvWrites = (KvWriteFilter)(blocks % 3),
         MemoryBytes = 1L << 30, ContextTokens = 96, KvTokens = 16 * blocks, MaxSequences = sequences, ChunkTokens = chunk, MixedChunkTokens = mixedChunk,
         TenantKvShare = sequences % 2 == 0 ? 1 : 0.5, PrefixCache = shares, KvFormat = formats, Eviction = eviction, Threads = 1,
     };

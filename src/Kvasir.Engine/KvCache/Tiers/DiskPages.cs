@@ -10,7 +10,8 @@ namespace Kvasir.Engine.KvCache.Tiers;
 /// <param name="Name">Name of the block.</param>
 /// <param name="Parent">Name of the one before it.</param>
 /// <param name="Tokens">16 tokens.</param>
-internal readonly record struct PageLabel(UInt128 Name, UInt128 Parent, int[] Tokens);
+/// <param name="Claim">Whose it is.</param>
+internal readonly record struct PageLabel(UInt128 Name, UInt128 Parent, int[] Tokens, BlockClaim Claim = default);
 
 /// <summary>
 /// The files of a disk tier. <c>pages</c> holds payloads at multiples of a page's size; <c>index</c> a header and 256 bytes
@@ -21,13 +22,14 @@ internal readonly record struct PageLabel(UInt128 Name, UInt128 Parent, int[] To
 internal sealed class DiskPages : IDisposable
 {
     private const uint EntryMagic = 0x3145_564B;
-    private const int Version = 1, EntryBytes = 256, NonceBytes = 12, TagBytes = 16;
-    private const int ChecksumAt = 8, StampAt = 16, PayloadSealAt = 24, LabelSealAt = 52, LabelAt = 80, LabelBytes = 16 + 16 + (4 * BlockTable.BlockTokens), EntryChecksumAt = EntryBytes - 8;
+    private const int Version = 2, EntryBytes = 256, NonceBytes = 12, TagBytes = 16;
+    private const int ChecksumAt = 8, StampAt = 16, PayloadSealAt = 24, LabelSealAt = 52, LabelAt = 80, ClaimAt = 16 + 16 + (4 * BlockTable.BlockTokens), LabelBytes = ClaimAt + 16 + 8 + 8 + 1, EntryChecksumAt = EntryBytes - 8;
     private const int Alignment = 4096;
 
     private readonly FileStream _lock;
     private readonly SafeFileHandle _index, _pages;
     private readonly AesGcm? _seal, _unseal; // One for each thread.
+    private readonly TimeProvider _time;
     private readonly int _payloadBytes;
     private readonly long _pageBytes;
     private readonly ulong[] _checksums;
@@ -35,9 +37,9 @@ internal sealed class DiskPages : IDisposable
     private readonly bool[] _written;
     private long _stamp;
 
-    private DiskPages(FileStream locked, SafeFileHandle index, SafeFileHandle pages, byte[]? key, int payloadBytes, int count)
+    private DiskPages(FileStream locked, SafeFileHandle index, SafeFileHandle pages, byte[]? key, int payloadBytes, int count, TimeProvider time)
     {
-        (_lock, _index, _pages, _payloadBytes) = (locked, index, pages, payloadBytes);
+        (_lock, _index, _pages, _payloadBytes, _time) = (locked, index, pages, payloadBytes, time);
         if (key is not null) (_seal, _unseal) = (new AesGcm(key, TagBytes), new AesGcm(key, TagBytes));
         (_pageBytes, _checksums, _seals, _written) = (PageBytes(payloadBytes), new ulong[count], new byte[count][], new bool[count]);
     }
@@ -54,8 +56,9 @@ internal sealed class DiskPages : IDisposable
     /// <param name="payloadBytes">Bytes of a block.</param>
     /// <param name="count">Most pages.</param>
     /// <param name="key">32 bytes that seal what is written, or null.</param>
+    /// <param name="time">The clock, by which hints of retention end; the system's when null.</param>
     /// <exception cref="KvTierException">The folder is in use, cannot be written, or was sealed with another key.</exception>
-    public static DiskPages Open(string folder, UInt128 digest, int payloadBytes, int count, byte[]? key)
+    public static DiskPages Open(string folder, UInt128 digest, int payloadBytes, int count, byte[]? key, TimeProvider? time = null)
     {
         FileStream? locked = null;
         SafeFileHandle? index = null, pages = null;
@@ -72,7 +75,7 @@ internal sealed class DiskPages : IDisposable
             }
             index = OpenFile(folder, "index");
             pages = OpenFile(folder, "pages");
-            var opened = new DiskPages(locked, index, pages, key, payloadBytes, count);
+            var opened = new DiskPages(locked, index, pages, key, payloadBytes, count, time ?? TimeProvider.System);
             opened.CheckHeader(folder, digest, key);
             return opened;
         }
@@ -118,6 +121,7 @@ internal sealed class DiskPages : IDisposable
         BinaryPrimitives.WriteUInt128LittleEndian(body, label.Name);
         BinaryPrimitives.WriteUInt128LittleEndian(body[16..], label.Parent);
         MemoryMarshal.AsBytes(label.Tokens.AsSpan()).CopyTo(body[32..]);
+        WriteClaim(body[ClaimAt..], label.Claim);
         Seal(entry.AsSpan(LabelSealAt, NonceBytes + TagBytes), body, page);
         Seal(entry.AsSpan(PayloadSealAt, NonceBytes + TagBytes), payload, page);
         var checksum = XxHash64.HashToUInt64(payload);
@@ -206,9 +210,26 @@ internal sealed class DiskPages : IDisposable
         }
         _checksums[page] = BinaryPrimitives.ReadUInt64LittleEndian(entry[ChecksumAt..]);
         var tokens = new int[BlockTable.BlockTokens];
-        body[32..].CopyTo(MemoryMarshal.AsBytes(tokens.AsSpan()));
+        body[32..ClaimAt].CopyTo(MemoryMarshal.AsBytes(tokens.AsSpan()));
         return (BinaryPrimitives.ReadInt64LittleEndian(entry[StampAt..]),
-            new PageLabel(BinaryPrimitives.ReadUInt128LittleEndian(body), BinaryPrimitives.ReadUInt128LittleEndian(body[16..]), tokens));
+            new PageLabel(BinaryPrimitives.ReadUInt128LittleEndian(body), BinaryPrimitives.ReadUInt128LittleEndian(body[16..]), tokens, ReadClaim(body[ClaimAt..])));
+    }
+
+    /// <summary>Root, owner, second since 1970 in which the hint ends (0 without one), priority.</summary>
+    private void WriteClaim(Span<byte> to, in BlockClaim claim)
+    {
+        BinaryPrimitives.WriteUInt128LittleEndian(to, claim.Root);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[16..], claim.Owner);
+        if (claim.Retention is not { } hint) return;
+        BinaryPrimitives.WriteInt64LittleEndian(to[24..], (_time.GetUtcNow() + hint.Time).ToUnixTimeSeconds());
+        to[32] = (byte)hint.Priority;
+    }
+
+    private BlockClaim ReadClaim(ReadOnlySpan<byte> from)
+    {
+        var left = TimeSpan.FromSeconds(Math.Clamp(BinaryPrimitives.ReadInt64LittleEndian(from[24..]) - _time.GetUtcNow().ToUnixTimeSeconds(), 0, (long)KvRetention.MostTime.TotalSeconds));
+        return new BlockClaim(BinaryPrimitives.ReadUInt128LittleEndian(from), BinaryPrimitives.ReadUInt64LittleEndian(from[16..]),
+            left > TimeSpan.Zero ? new KvRetention(Math.Min(from[32], (byte)KvRetention.HighestPriority), left) : null);
     }
 
     /// <summary>Header: what the files are for, and a digest of the key that seals them.</summary>

@@ -35,10 +35,12 @@ internal sealed class DiskTier : IDisposable
     /// <param name="buffers"><see cref="Buffers"/> blocks of memory.</param>
     /// <param name="warn">Told once when the tier ends.</param>
     /// <param name="wake">Called by the tier's threads when a block was written or read.</param>
-    public DiskTier(KvMemory device, DiskPages pages, int slots, NativeSlice buffers, Action<string> warn, Action wake)
+    /// <param name="time">The clock; the system's when null.</param>
+    /// <param name="tenantShare">See <see cref="TierSlots"/>.</param>
+    public DiskTier(KvMemory device, DiskPages pages, int slots, NativeSlice buffers, Action<string> warn, Action wake, TimeProvider? time = null, double tenantShare = 1)
     {
         (_device, _pages, _buffers, _warn, _wake) = (device, pages, buffers, warn, wake);
-        (_scratch, Slots) = (new byte[device.BlockBytes], new TierSlots(slots));
+        (_scratch, Slots) = (new byte[device.BlockBytes], new TierSlots(slots, time, tenantShare));
         Restore();
         _writer = new Thread(Write) { IsBackground = true, Name = "kvasir-kv-disk" };
         _reader = new Thread(Read) { IsBackground = true, Name = "kvasir-kv-disk-reader" };
@@ -47,6 +49,9 @@ internal sealed class DiskTier : IDisposable
     }
 
     public TierSlots Slots { get; }
+
+    /// <summary>What the texts begin with that an earlier process left.</summary>
+    public IReadOnlySet<UInt128> RestoredRoots { get; private set; } = new HashSet<UInt128>();
 
     /// <summary>Told of each block that has been written.</summary>
     public Action<PageLabel>? Written { get; set; }
@@ -69,7 +74,7 @@ internal sealed class DiskTier : IDisposable
     {
         if (Slots.Find(label.Name, label.Parent, label.Tokens) is var known and >= 0)
         {
-            Slots.Touch(known);
+            Slots.Touch(known, label.Claim.Retention);
             return false;
         }
         if (_writing.Contains(label.Name)) return false;
@@ -91,7 +96,7 @@ internal sealed class DiskTier : IDisposable
             _writing.Remove(job.Label.Name);
             if (job.Error is null)
             {
-                if (Slots.Put(job.Slot, job.Label.Name, job.Label.Parent, job.Label.Tokens)) Written?.Invoke(job.Label);
+                if (Slots.Put(job.Slot, job.Label.Name, job.Label.Parent, job.Label.Tokens, job.Label.Claim)) Written?.Invoke(job.Label);
             }
             else
             {
@@ -182,7 +187,9 @@ internal sealed class DiskTier : IDisposable
 
     private void Restore()
     {
-        foreach (var (page, label) in Reserve(_pages.ReadEntries())) Slots.Put(page, label.Name, label.Parent, label.Tokens);
+        var found = Reserve(_pages.ReadEntries());
+        foreach (var (page, label) in found) Slots.Put(page, label.Name, label.Parent, label.Tokens, label.Claim);
+        RestoredRoots = found.Select(entry => entry.Label.Claim.Root).ToHashSet();
     }
 
     /// <summary>Places are given out by number, so those of pages that hold something are taken in their order first.</summary>

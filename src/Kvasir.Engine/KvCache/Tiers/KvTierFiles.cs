@@ -18,8 +18,9 @@ internal static class KvTierFiles
     /// <param name="own">Takes what must be disposed.</param>
     /// <param name="wake">Called when something was written.</param>
     /// <param name="events">Told of what the tiers hold; null for nobody.</param>
+    /// <param name="time">The clock.</param>
     /// <exception cref="KvTierException">The folder cannot be used.</exception>
-    public static KvTiers? Open(Checkpoint checkpoint, EngineMemoryPlan plan, EngineOptions options, KvMemory device, Action<IDisposable> own, Action wake, KvEventLog? events)
+    public static KvTiers? Open(Checkpoint checkpoint, EngineMemoryPlan plan, EngineOptions options, KvMemory device, Action<IDisposable> own, Action wake, KvEventLog? events, TimeProvider time)
     {
         if (plan.HostBlocks == 0 && plan.DiskBlocks == 0) return null;
         var digest = options.KvDisk is null && options.KvRemote is null ? default : Digest(checkpoint, options.KvFormat);
@@ -29,15 +30,15 @@ internal static class KvTierFiles
         {
             var memory = new NativeBuffer(plan.Bytes(EngineMemoryPlan.HostLine));
             own(memory);
-            host = new HostTier(device, memory.All);
+            host = new HostTier(device, memory.All, time, options.TenantKvShare);
         }
         if (options.KvDisk is { } place)
         {
             var buffers = new NativeBuffer((long)DiskTier.Buffers * device.BlockBytes);
             own(buffers);
             var folder = Path.Combine(place.Folder, digest.ToString("x32", System.Globalization.CultureInfo.InvariantCulture));
-            var pages = DiskPages.Open(folder, digest, device.BlockBytes, plan.DiskBlocks, place.Key);
-            disk = new DiskTier(device, pages, plan.DiskBlocks, buffers.All, options.Warn, wake);
+            var pages = DiskPages.Open(folder, digest, device.BlockBytes, plan.DiskBlocks, place.Key, time);
+            disk = new DiskTier(device, pages, plan.DiskBlocks, buffers.All, options.Warn, wake, time, options.TenantKvShare);
         }
         var remote = options.KvRemote is { } server ? new RemoteTier(device, host!, RemoteStore.Open(server, digest), options.Warn, wake) : null;
         var tiers = new KvTiers(host, disk, device.BlockBytes, events, remote);

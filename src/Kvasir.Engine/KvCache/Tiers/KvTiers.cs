@@ -73,18 +73,18 @@ internal sealed class KvTiers : IDisposable
     public IReadOnlyList<KvTierState> States => Volatile.Read(ref _states);
 
     /// <summary>A block on the device is about to be overwritten.</summary>
-    public void StoreEvicted(int block, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens)
+    public void StoreEvicted(int block, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens, in BlockClaim claim)
     {
-        if (_host?.Store(block, name, parent, tokens) != true) return;
+        if (_host?.Store(block, name, parent, tokens, claim) != true) return;
         _hostCounts.Stored++;
         // Whoever hears of it knows it from the device, where it is still.
         _events?.Stored(name, parent, [], KvTier.Host);
     }
 
-    /// <summary>A block was released by its request. Needs <see cref="HasRoomForReleased"/>.</summary>
-    public void StoreReleased(int block, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens)
+    /// <summary>A block is to be kept on disk and server. Needs <see cref="HasRoomForReleased"/>.</summary>
+    public void StoreReleased(int block, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens, in BlockClaim claim)
     {
-        var label = new PageLabel(name, parent, tokens.ToArray());
+        var label = new PageLabel(name, parent, tokens.ToArray(), claim);
         if (_disk is { HasBuffer: true } && _disk.Store(block, label)) _diskCounts.Stored++;
         _remote?.Store(block, label);
     }
@@ -107,7 +107,10 @@ internal sealed class KvTiers : IDisposable
     /// <summary>Most blocks to fetch for one request: they must stay in host memory until it takes them.</summary>
     public int MostFetched => (_host?.Slots.Capacity ?? 0) / 2;
 
-    /// <summary>Where the block was that was loaded last.</summary>
+    /// <summary>What the texts begin with that an earlier process left.</summary>
+    public IReadOnlySet<UInt128> RestoredRoots => _disk?.RestoredRoots ?? new HashSet<UInt128>();
+
+    /// <summary>Where the block was that was loaded last; what a server sent came through host memory.</summary>
     public KvTier LoadedFrom { get; private set; }
 
     /// <summary>Begins to read a block where that takes time.</summary>
@@ -136,9 +139,9 @@ internal sealed class KvTiers : IDisposable
         if (_host?.Slots.Find(label.Name, label.Parent, label.Tokens) is { } slot and >= 0)
         {
             _disk?.Abandon(block);
+            LoadedFrom = _host.IsRemote(slot) ? KvTier.Remote : KvTier.Host;
             _host.Load(slot, block);
             _hostCounts.Book(Stopwatch.GetElapsedTime(started));
-            LoadedFrom = KvTier.Host;
             return LoadOutcome.Loaded;
         }
         if (_disk?.Slots.Find(label.Name, label.Parent, label.Tokens) is not ({ } page and >= 0)) return LoadOutcome.Gone;

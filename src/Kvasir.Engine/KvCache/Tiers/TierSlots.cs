@@ -2,18 +2,28 @@ using Kvasir.Protocol.KvEvents;
 
 namespace Kvasir.Engine.KvCache.Tiers;
 
-/// <summary>The places of a tier below the device: which full block each holds, and which gives way first (LRU). For one thread: the engine's.</summary>
+/// <summary>
+/// The places of a tier below the device: which full block each holds, and which gives way first: those of a tenant that has
+/// more than its share, those that are wanted less, those that were wanted longest ago. For one thread: the engine's.
+/// </summary>
 internal sealed class TierSlots
 {
-    /// <summary>Bytes of the books per place.</summary>
-    public const int BytesPerSlot = BlockPool.BytesPerBlock + BlockIndex.BytesPerBlock + 16;
+    /// <summary>Bytes of the books per place; one of them says where a block came from.</summary>
+    public const int BytesPerSlot = BlockPool.BytesPerBlock + BlockIndex.BytesPerBlock + 16 + 1 + RetentionEviction.BytesPerBlock + TenantEviction.BytesPerBlock;
 
     private readonly BlockPool _pool;
     private readonly BlockIndex _index;
+    private readonly RetentionEviction _retention;
+    private readonly TenantEviction _tenants;
 
-    public TierSlots(int slots)
+    /// <param name="slots">How many.</param>
+    /// <param name="time">The clock; the system's when null.</param>
+    /// <param name="tenantShare">Share of the places that one tenant's blocks may have while others have any.</param>
+    public TierSlots(int slots, TimeProvider? time = null, double tenantShare = 1)
     {
-        (_pool, _index) = (new BlockPool(slots, new LruEviction(slots)), new BlockIndex(slots));
+        _retention = new RetentionEviction(new LruEviction(slots), slots, time ?? TimeProvider.System);
+        _tenants = new TenantEviction(_retention, slots, tenantShare);
+        (_pool, _index) = (new BlockPool(slots, _tenants), new BlockIndex(slots));
         _pool.Evicting = Unlist;
     }
 
@@ -32,10 +42,13 @@ internal sealed class TierSlots
     /// <summary>The place of a block, −1 when it is not here.</summary>
     public int Find(UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens) => _index.TryFind(name, parent, tokens, out var slot) ? slot : -1;
 
-    /// <summary>Makes a place that holds a block the last to give way.</summary>
-    public void Touch(int slot)
+    /// <summary>Makes a place that holds a block the last to give way of those wanted as much.</summary>
+    /// <param name="slot">The place.</param>
+    /// <param name="retention">How long the block is wanted by who asks.</param>
+    public void Touch(int slot, KvRetention? retention = null)
     {
         _pool.Share(slot);
+        if (retention is not null) _retention.Retain(slot, retention);
         _pool.Return(slot, _index.NameOf(slot));
     }
 
@@ -52,10 +65,15 @@ internal sealed class TierSlots
     public int Take() => _pool.TryTake(out var slot) ? slot : -1;
 
     /// <summary>A place taken holds a block from now on; false, and the place is empty, when another holds it already.</summary>
-    public bool Put(int slot, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens)
+    public bool Put(int slot, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens, in BlockClaim claim)
     {
         var added = _index.TryAdd(slot, name, parent, tokens);
-        if (added) _pool.Keep(slot);
+        if (added)
+        {
+            _pool.Keep(slot);
+            _retention.Retain(slot, claim.Retention);
+            _tenants.Own(slot, claim.Owner);
+        }
         _pool.Return(slot, name);
         return added;
     }
@@ -119,5 +137,6 @@ internal sealed class TierSlots
     {
         if (Left is not null && _index.CountOf(slot) > 0) Left(_index.NameOf(slot));
         _index.Remove(slot);
+        _retention.Forget(slot);
     }
 }
