@@ -150,7 +150,8 @@ public sealed class KvasirServer : IAsyncDisposable
 
     private static void AddMetrics(MeterProviderBuilder metrics, string meter)
     {
-        metrics.AddMeter(meter).AddPrometheusExporter(exporter => exporter.ScrapeResponseCacheDurationMilliseconds = 0);
+        // The runtime's own: collections and their pauses, the managed heap, threads.
+        metrics.AddMeter(meter, "System.Runtime").AddPrometheusExporter(exporter => exporter.ScrapeResponseCacheDurationMilliseconds = 0);
         View("kvasir_time_to_first_token_seconds", ServerMetrics.FirstTokenBounds);
         View("kvasir_inter_token_latency_seconds", ServerMetrics.InterTokenBounds);
         View("kvasir_request_time_per_output_token_seconds", ServerMetrics.InterTokenBounds);

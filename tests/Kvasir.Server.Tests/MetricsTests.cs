@@ -44,6 +44,7 @@ public sealed partial class MetricsTests(Models models) : IAsyncLifetime
         Assert.All(engine.Ledger.Lines(), line => Assert.Equal(line.Bytes, samples[$"kvasir_ledger_bytes{{owner=\"{line.Name}\"}}"]));
         Assert.Equal(engine.Ledger.BudgetBytes, samples["kvasir_memory_budget_bytes"]);
         Assert.InRange(samples["kvasir_process_resident_bytes"], 1 << 20, 1L << 40);
+        Assert.Contains("dotnet_gc_pause_time_seconds_total", samples);
     }
 
     [Fact]

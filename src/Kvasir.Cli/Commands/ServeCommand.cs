@@ -33,6 +33,7 @@ public static class ServeCommand
     private static async Task<int> RunAsync(string? model, EngineOptions engineOptions, ServerOptions options, KvEventOptions? events, CancellationToken cancel)
     {
         var path = await LocalModel.ResolveAsync(model ?? DemoModel.Path, cancel);
+        ManagedHeap.KeepLevel();
         using var stop = new StopSignals();
         // Listening first: a port that is taken is said at once, and a probe sees "loading" instead of nothing.
         await using var server = await KvasirServer.StartAsync(options, cancel: cancel);

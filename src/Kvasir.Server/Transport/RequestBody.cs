@@ -72,10 +72,26 @@ public sealed class RequestBody : IDisposable
                 reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
                 continue;
             }
-            var bytes = read.Buffer.IsSingleSegment ? read.Buffer.First : read.Buffer.ToArray();
-            var value = parse(bytes, out var failure);
+            var value = Parse(read.Buffer, parse, out var failure);
             reader.AdvanceTo(read.Buffer.End);
             return (value, failure);
+        }
+    }
+
+    private static T? Parse<T>(in ReadOnlySequence<byte> body, Parser<T> parse, out RequestFailure? failure) where T : class
+    {
+        if (body.IsSingleSegment) return parse(body.First, out failure);
+        // A large array for each body would be garbage of the kind that is collected last.
+        var length = (int)body.Length;
+        var bytes = ArrayPool<byte>.Shared.Rent(length);
+        body.CopyTo(bytes);
+        try
+        {
+            return parse(bytes.AsMemory(0, length), out failure);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(bytes);
         }
     }
 
