@@ -33,7 +33,7 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
         }
         using var inside = state.Enter();
         var queue = state.Doors.Queue;
-        if (!await queue.EnterAsync(allowance.Tenant, http.RequestAborted))
+        if (!await queue.EnterAsync(allowance.Tenant, thought, http.RequestAborted))
         {
             allowance.Settle(thought, 0);
             await RefuseAtTheDoorAsync(http, allowance.Tenant, "overloaded", $"{queue.MostWaiting} requests wait already", TimeSpan.FromSeconds(1));
@@ -44,7 +44,11 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
             var prompt = await state.Prompts.ReadAsync(envelope, body, http.RequestAborted);
             var asked = new Asked(http, id, body, envelope, prompt);
             await ForwardAsync(asked);
-            allowance.Settle(thought, asked.ActualTokens ?? thought);
+            if (asked.ActualTokens is { } actual)
+            {
+                allowance.Settle(thought, actual);
+                queue.Settle(allowance.Tenant, thought, actual);
+            }
         }
         finally
         {
@@ -79,10 +83,10 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
         using var lease = worker.Load.Begin((int)prompt.Count, (int)decided.UncachedTokens, state.Seconds, worker.Rate.Value(state.Fleet.MeanRate()));
         worker.Breaker.Enter();
         state.Caches.Note(worker, prompt);
-        var attempt = new Attempt(decided, lease, asked.Id, mayRetry, keepsClientKey: !state.Doors.WantsKeys, state.Time);
+        var span = GatewayTracing.Begin(decided, state.Options.Collector);
+        var attempt = new Attempt(decided, lease, asked.Id, mayRetry, keepsClientKey: !state.Doors.WantsKeys, span, () => state.Caches.Confirm(worker, prompt), state.Time);
         http.Request.Body = new MemoryStream(asked.Body, writable: false);
         if (http.Request.ContentLength is null && asked.Body.Length > 0) http.Request.ContentLength = asked.Body.Length;
-        var span = GatewayTracing.Begin(decided);
         var error = await forwarder.SendAsync(http, worker.Address.Address.ToString(), client, _config, attempt, http.RequestAborted);
         Settle(attempt, decided, asked, error);
         GatewayTracing.End(span, decided.Receipt, error != ForwarderError.None || attempt.Failure is not null);
@@ -117,7 +121,7 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
             state.Prompts.Learn(asked.Prompt, count);
             asked.ActualTokens = count + completion.GetValueOrDefault();
         }
-        if (cached is { } actual) worker.Trust.Observe(decided.PredictedTokens, actual);
+        if (cached is { } actual) worker.Trust.Observe(decided.PredictedTokens, actual, decided.FromEvents);
         state.Metrics.CountAnswer(worker.Address.Name, receipt, completion);
     }
 

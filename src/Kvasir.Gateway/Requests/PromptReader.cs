@@ -13,13 +13,8 @@ public sealed class PromptReader(WorkerFleet fleet, Func<Worker, bool> publishes
     private double _bytes = PriorBytes, _tokens = PriorTokens;
 
     /// <summary>The prompt of a request.</summary>
-    public async ValueTask<PromptTokens> ReadAsync(RequestEnvelope envelope, ReadOnlyMemory<byte> body, CancellationToken cancel)
-    {
-        if (envelope.Tokens is { } tokens) return PromptTokens.Of(tokens);
-        if (!envelope.Prompt.IsEmpty && Oracle(envelope.Model) is { } worker && await tokenizer.TokenizeAsync(worker, envelope, body, cancel) is { Length: > 0 } told)
-            return PromptTokens.Of(told);
-        lock (_lock) return PromptTokens.OfText(envelope.Prompt.Span, _tokens / _bytes);
-    }
+    public async ValueTask<PromptTokens> ReadAsync(RequestEnvelope envelope, ReadOnlyMemory<byte> body, CancellationToken cancel) =>
+        (await TokensAsync(envelope, body, cancel)).For(envelope.Model, envelope.CacheSalt);
 
     /// <summary>About how many tokens a request's prompt has, without asking anybody.</summary>
     public double Estimate(RequestEnvelope envelope)
@@ -32,6 +27,14 @@ public sealed class PromptReader(WorkerFleet fleet, Func<Worker, bool> publishes
     {
         if (prompt.AreTokens || prompt.Ids.Length == 0 || actualTokens <= 0) return;
         lock (_lock) (_bytes, _tokens) = (_bytes * Memory + prompt.Ids.Length * 4.0, _tokens * Memory + actualTokens);
+    }
+
+    private async ValueTask<PromptTokens> TokensAsync(RequestEnvelope envelope, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    {
+        if (envelope.Tokens is { } tokens) return PromptTokens.Of(tokens);
+        if (envelope.IsTokenizable && Oracle(envelope.Model) is { } worker && await tokenizer.TokenizeAsync(worker, envelope, body, cancel) is { Length: > 0 } told)
+            return PromptTokens.Of(told);
+        lock (_lock) return PromptTokens.OfText(envelope.Prompt.Span, _tokens / _bytes);
     }
 
     /// <summary>Who knows the model's tokens best: the least busy of those whose events need them.</summary>

@@ -8,9 +8,9 @@ public sealed class FairQueueTests
     public async Task A_tenant_that_asks_for_much_does_not_keep_another_waiting()
     {
         var queue = new FairQueue(1, 1000);
-        Assert.True(await queue.EnterAsync(Named("first"), default));
-        var greedy = Enumerable.Range(0, 20).Select(_ => queue.EnterAsync(Named("greedy"), default).AsTask()).ToList();
-        var modest = Enumerable.Range(0, 3).Select(_ => queue.EnterAsync(Named("modest"), default).AsTask()).ToList();
+        Assert.True(await queue.EnterAsync(Named("first"), 1, default));
+        var greedy = Enumerable.Range(0, 20).Select(_ => queue.EnterAsync(Named("greedy"), 1, default).AsTask()).ToList();
+        var modest = Enumerable.Range(0, 3).Select(_ => queue.EnterAsync(Named("modest"), 1, default).AsTask()).ToList();
         // Three of the first six places are the modest one's, though it came last.
         for (var i = 0; i < 6; i++) queue.Leave();
         Assert.All(await Task.WhenAll(modest), Assert.True);
@@ -24,13 +24,13 @@ public sealed class FairQueueTests
     public async Task Weights_divide_what_is_served()
     {
         var queue = new FairQueue(1, 1000);
-        Assert.True(await queue.EnterAsync(Named("first"), default));
+        Assert.True(await queue.EnterAsync(Named("first"), 1, default));
         var heavy = Named("heavy") with { Weight = 3 };
         var waiting = new List<(string Name, Task<bool> Entry)>();
         for (var i = 0; i < 40; i++)
         {
-            waiting.Add(("heavy", queue.EnterAsync(heavy, default).AsTask()));
-            waiting.Add(("light", queue.EnterAsync(Named("light"), default).AsTask()));
+            waiting.Add(("heavy", queue.EnterAsync(heavy, 1, default).AsTask()));
+            waiting.Add(("light", queue.EnterAsync(Named("light"), 1, default).AsTask()));
         }
         for (var i = 0; i < 20; i++) queue.Leave();
         await TestFleet.UntilAsync(() => waiting.Count(entry => entry.Entry.IsCompleted) == 20);
@@ -43,10 +43,10 @@ public sealed class FairQueueTests
     public async Task A_higher_priority_goes_first()
     {
         var queue = new FairQueue(1, 10);
-        await queue.EnterAsync(Named("first"), default);
-        var low = queue.EnterAsync(Named("low") with { Priority = RequestPriority.Low }, default).AsTask();
-        var normal = queue.EnterAsync(Named("normal"), default).AsTask();
-        var high = queue.EnterAsync(Named("high") with { Priority = RequestPriority.High }, default).AsTask();
+        await queue.EnterAsync(Named("first"), 1, default);
+        var low = queue.EnterAsync(Named("low") with { Priority = RequestPriority.Low }, 1, default).AsTask();
+        var normal = queue.EnterAsync(Named("normal"), 1, default).AsTask();
+        var high = queue.EnterAsync(Named("high") with { Priority = RequestPriority.High }, 1, default).AsTask();
         queue.Leave();
         Assert.True(await high);
         Assert.False(normal.IsCompleted);
@@ -61,9 +61,9 @@ public sealed class FairQueueTests
     public async Task Beyond_its_bound_the_queue_refuses()
     {
         var queue = new FairQueue(1, 1);
-        Assert.True(await queue.EnterAsync(Named("a"), default));
-        var waits = queue.EnterAsync(Named("a"), default);
-        Assert.False(await queue.EnterAsync(Named("a"), default));
+        Assert.True(await queue.EnterAsync(Named("a"), 1, default));
+        var waits = queue.EnterAsync(Named("a"), 1, default);
+        Assert.False(await queue.EnterAsync(Named("a"), 1, default));
         queue.Leave();
         Assert.True(await waits);
     }
@@ -72,9 +72,9 @@ public sealed class FairQueueTests
     public async Task Whoever_leaves_the_queue_takes_no_room()
     {
         var queue = new FairQueue(1, 10);
-        await queue.EnterAsync(Named("a"), default);
+        await queue.EnterAsync(Named("a"), 1, default);
         using var leave = new CancellationTokenSource();
-        var waits = queue.EnterAsync(Named("a"), leave.Token).AsTask();
+        var waits = queue.EnterAsync(Named("a"), 1, leave.Token).AsTask();
         await leave.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waits);
         queue.Leave();

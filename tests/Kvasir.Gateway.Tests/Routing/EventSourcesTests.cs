@@ -1,4 +1,5 @@
 using Kvasir.Gateway.Fleet;
+using Kvasir.Gateway.Requests;
 using Kvasir.Gateway.Routing;
 using Kvasir.Protocol.KvEvents;
 
@@ -12,7 +13,7 @@ public sealed class EventSourcesTests
     [Fact]
     public void A_rank_that_the_batch_names_counts_more_than_the_port_it_came_from()
     {
-        using var sources = new EventSources(1);
+        using var sources = new EventSources(1, TimeProvider.System);
         // Both ranks use one key for unlike blocks; what the second removes is its own.
         sources.Apply(worker, 0, Batch(Stored(1, 4, Tokens(4))));
         sources.Apply(worker, 1, Batch(Stored(1, 4, Tokens(4, 500))));
@@ -25,7 +26,7 @@ public sealed class EventSourcesTests
     [InlineData(true)]
     public void Of_groups_with_unlike_block_sizes_the_first_says_how_far_a_prefix_reaches(bool firstComesLast)
     {
-        using var sources = new EventSources(1);
+        using var sources = new EventSources(1, TimeProvider.System);
         KvEvent[] stored = [Stored(1, 4, Tokens(8)), Stored(1, 8, Tokens(16)) with { Group = 1 }];
         sources.Apply(worker, 0, Batch(firstComesLast ? [stored[1], stored[0]] : stored));
         Assert.Equal(8, Held(sources, Tokens(16)));
@@ -38,7 +39,7 @@ public sealed class EventSourcesTests
     [Fact]
     public void A_clear_in_the_midst_of_a_batch_leaves_what_comes_after_it()
     {
-        using var sources = new EventSources(1);
+        using var sources = new EventSources(1, TimeProvider.System);
         sources.Apply(worker, 0, Batch(Stored(1, 4, Tokens(8)), new AllBlocksCleared(), Stored(7, 4, Tokens(4, 500))));
         Assert.Equal((0, 4), (Held(sources, Tokens(8)), Held(sources, Tokens(4, 500))));
     }
@@ -46,7 +47,7 @@ public sealed class EventSourcesTests
     [Fact]
     public void What_is_removed_before_it_is_stored_or_stored_twice_keeps_counts_right()
     {
-        using var sources = new EventSources(1);
+        using var sources = new EventSources(1, TimeProvider.System);
         var removed = new BlocksRemoved { Blocks = [BlockKey.FromInteger(1)] };
         sources.Apply(worker, 0, Batch(removed, Stored(1, 4, Tokens(4)), Stored(1, 4, Tokens(4)), removed));
         Assert.Equal(4, Held(sources, Tokens(4)));
@@ -58,7 +59,7 @@ public sealed class EventSourcesTests
     public void Beyond_its_bytes_the_index_remembers_nothing_new_until_something_goes()
     {
         const int most = 1 << 20;
-        using var sources = new EventSources(1) { MostBytes = most };
+        using var sources = new EventSources(1, TimeProvider.System) { MostBytes = most };
         for (var i = 0; i < 40_000; i++) sources.Apply(worker, 0, Batch(Stored((ulong)(i + 1) * 0x9E37_79B9_7F4A_7C15, 4, Tokens(4, i * 4))));
         // A thousand blocks between two measurements, and one step of growth, by half, of tables that double as they go.
         Assert.InRange(sources.Bytes, most, 2 * most);
@@ -85,7 +86,8 @@ public sealed class EventSourcesTests
     private static double Held(EventSources sources, int[] prompt)
     {
         var (device, slower) = (new double[1], new double[1]);
-        sources.Predict(prompt, [], 1 << 20, device, slower);
+        // One token more: the last is always computed.
+        sources.Predict(PromptTokens.Of([.. prompt, 0]), [], 1 << 20, device, slower);
         return device[0];
     }
 }
