@@ -40,6 +40,36 @@ public sealed class FairQueueTests
     }
 
     [Fact]
+    public async Task A_tenant_with_long_prompts_gets_no_more_tokens_than_one_with_short_ones()
+    {
+        const int Long = 8000, Short = 500;
+        var queue = new FairQueue(1, 1000);
+        Assert.True(await queue.EnterAsync(Named("first"), 1, default));
+        var waiting = new List<(int Tokens, Task<bool> Entry)>();
+        for (var i = 0; i < 200; i++) waiting.Add((Long, queue.EnterAsync(Named("long"), Long, default).AsTask()));
+        for (var i = 0; i < 200; i++) waiting.Add((Short, queue.EnterAsync(Named("short"), Short, default).AsTask()));
+        for (var i = 0; i < 170; i++) queue.Leave();
+        await TestFleet.UntilAsync(() => waiting.Count(entry => entry.Entry.IsCompleted) == 170);
+        var served = waiting.Where(entry => entry.Entry.IsCompleted).ToLookup(entry => entry.Tokens, entry => entry.Tokens);
+        Assert.InRange(served[Long].Sum() - served[Short].Sum(), -Long, Long);
+    }
+
+    [Fact]
+    public async Task What_took_more_than_it_was_thought_to_is_waited_off_by_its_tenant()
+    {
+        var queue = new FairQueue(1, 10);
+        await queue.EnterAsync(Named("first"), 1, default);
+        var (a, b) = (queue.EnterAsync(Named("a"), 10, default).AsTask(), queue.EnterAsync(Named("b"), 10, default).AsTask());
+        queue.Settle(Named("a"), 10, 1000);
+        var (againA, againB) = (queue.EnterAsync(Named("a"), 10, default).AsTask(), queue.EnterAsync(Named("b"), 10, default).AsTask());
+        for (var i = 0; i < 3; i++) queue.Leave();
+        Assert.True(await a && await b && await againB);
+        Assert.False(againA.IsCompleted);
+        queue.Leave();
+        Assert.True(await againA);
+    }
+
+    [Fact]
     public async Task A_higher_priority_goes_first()
     {
         var queue = new FairQueue(1, 10);
