@@ -84,6 +84,8 @@ public sealed class EngineReadingTests
         Assert.Equal("/kv_cache_events", EngineAdapter.Named("trtllm")!.EventPath);
         Assert.All((string[])["vllm", "sglang", "kvasir"], name => Assert.Equal([KvEventWire.ZeroMq], EngineAdapter.Named(name)!.Events));
         Assert.All((string[])["max", "llama.cpp", "openai"], name => Assert.Empty(EngineAdapter.Named(name)!.Events));
+        Assert.Equal(("/_internal/tokenize", false), (EngineAdapter.Named("trtllm")!.TokenizePath, EngineAdapter.Named("trtllm")!.TokenizesMessages));
+        Assert.Null(EngineAdapter.Named("max")!.TokenizePath);
         Assert.Equal(("content", "prompt"), (EngineAdapter.Named("llama.cpp")!.TokenizedField, EngineAdapter.Named("sglang")!.TokenizedField));
     }
 

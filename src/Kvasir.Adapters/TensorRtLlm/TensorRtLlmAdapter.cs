@@ -15,6 +15,9 @@ internal sealed class TensorRtLlmAdapter : EngineAdapter
 
     public override string EventPath => "/kv_cache_events";
 
+    // Of messages only newer releases tell the tokens.
+    public override string TokenizePath => "/_internal/tokenize";
+
     public override Uri MetricsAddress(Uri worker) => new(worker, "/prometheus/metrics");
 
     public override EngineReading Read(PrometheusSamples samples) => new()

@@ -106,6 +106,7 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
         else if (error != ForwarderError.None || attempt.WorkerFailed)
         {
             worker.Breaker.Fail();
+            if (receipt.FirstTokenSeconds is null) state.Caches.Withdraw(worker, asked.Prompt);
             receipt.Outcome = attempt.Failure ?? error.ToString();
             state.Metrics.CountFailure(worker.Address.Name);
         }

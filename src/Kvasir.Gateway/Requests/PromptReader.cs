@@ -32,17 +32,23 @@ public sealed class PromptReader(WorkerFleet fleet, Func<Worker, bool> publishes
     private async ValueTask<PromptTokens> TokensAsync(RequestEnvelope envelope, ReadOnlyMemory<byte> body, CancellationToken cancel)
     {
         if (envelope.Tokens is { } tokens) return PromptTokens.Of(tokens);
-        if (envelope.IsTokenizable && Oracle(envelope.Model) is { } worker && await tokenizer.TokenizeAsync(worker, envelope, body, cancel) is { Length: > 0 } told)
+        if (envelope.IsTokenizable && Oracle(envelope) is { } worker && await tokenizer.TokenizeAsync(worker, envelope, body, cancel) is { Length: > 0 } told)
             return PromptTokens.Of(told);
         lock (_lock) return PromptTokens.OfText(envelope.Prompt.Span, _tokens / _bytes);
     }
 
-    /// <summary>Who knows the model's tokens best: the least busy of those whose events need them.</summary>
-    private Worker? Oracle(string? model)
+    /// <summary>The least busy of those that can say a model's tokens, where somebody's events need them.</summary>
+    private Worker? Oracle(RequestEnvelope envelope)
     {
         Worker? best = null;
+        var isNeeded = false;
         foreach (var worker in fleet.Workers)
-            if (worker.TakesRequests && worker.Serves(model) && publishes(worker) && (best is null || worker.Load.InFlight < best.Load.InFlight)) best = worker;
-        return best;
+        {
+            if (!worker.TakesRequests || !worker.Serves(envelope.Model)) continue;
+            isNeeded |= publishes(worker);
+            var isAble = worker.Adapter.TokenizePath is not null && (!envelope.IsChat || worker.Adapter.TokenizesMessages);
+            if (isAble && (best is null || worker.Load.InFlight < best.Load.InFlight)) best = worker;
+        }
+        return isNeeded ? best : null;
     }
 }

@@ -17,7 +17,7 @@ public sealed class CacheView : IDisposable
 
     private const int DefaultCapacityTokens = 1 << 20, RecentBlocks = 1 << 15, MostCapacityBlocks = 1 << 22;
 
-    /// <summary>How long what was only sent is believed to be there: bursts end sooner, and a worker that failed it is not believed for longer.</summary>
+    /// <summary>How long what was only sent is believed to be there: bursts end sooner.</summary>
     public static readonly TimeSpan Recent = TimeSpan.FromSeconds(30);
 
     private readonly Lock _lock = new();
@@ -84,13 +84,20 @@ public sealed class CacheView : IDisposable
     public bool IsExact(Worker worker, PromptTokens prompt) => prompt.AreTokens && Events.Knows(worker) && !worker.Trust.AreEventsMissing;
 
     /// <summary>A prompt is being sent to a worker, which will hold it soon if all goes well.</summary>
-    public void Note(Worker worker, PromptTokens prompt) => Note(_recent, worker, prompt, null);
+    public void Note(Worker worker, PromptTokens prompt) => Name(prompt, chain => _recent.Note(worker.Number, chain, _time.GetTimestamp()));
+
+    /// <summary>The worker failed before it answered.</summary>
+    public void Withdraw(Worker worker, PromptTokens prompt) => Name(prompt, chain => _recent.Forget(worker.Number, chain));
 
     /// <summary>A worker answered a prompt, which it therefore holds.</summary>
     public void Confirm(Worker worker, PromptTokens prompt)
     {
         var capacity = worker.Address.CapacityTokens ?? worker.Reading.CapacityTokens ?? DefaultCapacityTokens;
-        Note(_routed, worker, prompt, (int)Math.Clamp(capacity / prompt.PerId / BlockTokens, 1, MostCapacityBlocks));
+        Name(prompt, chain =>
+        {
+            _routed.SetCapacity(worker.Number, (int)Math.Clamp(capacity / prompt.PerId / BlockTokens, 1, MostCapacityBlocks));
+            _routed.Note(worker.Number, chain, _time.GetTimestamp());
+        });
     }
 
     /// <summary>Forgets a worker: it left or restarted.</summary>
@@ -108,15 +115,11 @@ public sealed class CacheView : IDisposable
     /// <inheritdoc/>
     public void Dispose() => Events.Dispose();
 
-    private void Note(RoutedIndex index, Worker worker, PromptTokens prompt, int? capacity)
+    private void Name(PromptTokens prompt, Action<ReadOnlySpan<ulong>> take)
     {
         var chain = ArrayPool<ulong>.Shared.Rent(Math.Max(1, prompt.Ids.Length / BlockTokens));
         var blocks = Name(prompt, chain);
-        lock (_lock)
-        {
-            if (capacity is { } most) index.SetCapacity(worker.Number, most);
-            index.Note(worker.Number, chain.AsSpan(0, blocks), _time.GetTimestamp());
-        }
+        lock (_lock) take(chain.AsSpan(0, blocks));
         ArrayPool<ulong>.Shared.Return(chain);
     }
 

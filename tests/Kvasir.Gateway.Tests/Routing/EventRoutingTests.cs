@@ -59,6 +59,19 @@ public sealed class EventRoutingTests
         await fleet.SettleAsync();
     }
 
+    [Fact]
+    public async Task Who_cannot_turn_messages_into_tokens_is_helped_by_who_can()
+    {
+        await using var fleet = await TestFleet.StartAsync(2, i => TestFleet.Fast with { SgLang = i == 0, EventPort = i == 0 ? TestFleet.FreePort() : null });
+        fleet.State.Fleet.Workers[1].Draining = true;
+        using (await fleet.AskAsync(TestFleet.Text(1, 4000))) { }
+        await TestFleet.UntilAsync(() => fleet.State.Caches.Events.Knows(fleet.State.Fleet.Workers[0]));
+        fleet.State.Fleet.Workers[1].Draining = false;
+        using (await fleet.AskAsync(TestFleet.Text(1, 4000))) { }
+        await fleet.SettleAsync();
+        Assert.True((await fleet.GetAsync("/gateway/decisions?limit=1"))[0].GetProperty("tokenized").GetBoolean());
+    }
+
     private static Task<TestFleet> StartAsync(int workers, int capacityTokens = 1 << 20) =>
         TestFleet.StartAsync(workers, _ => TestFleet.Fast with { EventPort = TestFleet.FreePort(), CapacityTokens = capacityTokens });
 }
