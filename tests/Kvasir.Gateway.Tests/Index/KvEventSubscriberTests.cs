@@ -1,5 +1,8 @@
+using System.Buffers;
 using Kvasir.Gateway.Index;
-using Kvasir.Simulation.Mock;
+using Kvasir.Protocol.KvEvents;
+using NetMQ;
+using NetMQ.Sockets;
 
 namespace Kvasir.Gateway.Tests.Index;
 
@@ -12,7 +15,7 @@ public sealed class KvEventSubscriberTests
     public async Task A_fresh_gateway_learns_what_workers_hold_before_anything_new_happens_there(bool sgLang)
     {
         await using var fleet = await StartAsync(sgLang);
-        // SGLang's tokenizer renders no messages: its prompts must come as text.
+        // SGLang's tokenizer knows no messages: its prompts must come as text.
         var prompt = TestFleet.Text(1, 4000);
         using (await AskAsync(fleet, prompt)) { }
         await fleet.SettleAsync();
@@ -48,6 +51,32 @@ public sealed class KvEventSubscriberTests
     }
 
     [Fact]
+    public async Task Eight_bytes_of_FF_end_a_replay()
+    {
+        using var live = new PublisherSocket();
+        using var replay = new RouterSocket();
+        var (port, replayPort) = (live.BindRandomPort("tcp://127.0.0.1"), replay.BindRandomPort("tcp://127.0.0.1"));
+        var applied = new List<double>();
+        using var subscriber = new KvEventSubscriber($"tcp://127.0.0.1:{port}", $"tcp://127.0.0.1:{replayPort}", batch =>
+        {
+            lock (applied) applied.Add(batch.TimestampSeconds);
+        }, () => Assert.Fail("Nothing was lost."));
+        var asked = new List<byte[]>();
+        Assert.True(replay.TryReceiveMultipartBytes(TimeSpan.FromSeconds(30), ref asked!, 3));
+        Assert.Equal(new byte[8], asked[^1]);
+        replay.SendMoreFrame(asked[0]).SendMoreFrameEmpty().SendMoreFrame(new byte[8]).SendFrame(Payload(100));
+        replay.SendMoreFrame(asked[0]).SendMoreFrameEmpty().SendMoreFrame(Enumerable.Repeat((byte)0xFF, 8).ToArray()).SendFrameEmpty();
+        // What comes after the mark is nobody's.
+        replay.SendMoreFrame(asked[0]).SendMoreFrameEmpty().SendMoreFrame([0, 0, 0, 0, 0, 0, 0, 1]).SendFrame(Payload(999));
+        await TestFleet.UntilAsync(() =>
+        {
+            live.SendMoreFrameEmpty().SendMoreFrame([0, 0, 0, 0, 0, 0, 0, 1]).SendFrame(Payload(101));
+            lock (applied) return applied.Count == 2;
+        });
+        Assert.Equal([100, 101], applied);
+    }
+
+    [Fact]
     public async Task The_last_message_of_all_that_is_lost_is_missed_and_asked_for()
     {
         await using var fleet = await StartAsync(sgLang: false);
@@ -70,6 +99,13 @@ public sealed class KvEventSubscriberTests
         using var client = new HttpClient();
         (await client.PostAsync(new Uri(fleet.Workers[0].Address, "/reset_prefix_cache"), null)).EnsureSuccessStatusCode();
         await TestFleet.UntilAsync(() => fleet.State.Caches.Events.Blocks == 0);
+    }
+
+    private static byte[] Payload(double seconds)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        KvEventWriter.Write(buffer, new KvEventBatch(seconds, [new AllBlocksCleared()]));
+        return buffer.WrittenSpan.ToArray();
     }
 
     private static Task<TestFleet> StartAsync(bool sgLang, int messages = 10_000) => TestFleet.StartAsync(1,

@@ -100,6 +100,32 @@ public sealed class KvEventTests
         Assert.Equal((4.0, 1), (batch.TimestampSeconds, batch.DataParallelRank!.Value));
     }
 
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public void Arrays_and_maps_are_read_at_both_levels(bool batchIsMap, bool eventIsMap)
+    {
+        var batch = Read(Pack((ref MessagePackWriter w) =>
+        {
+            if (batchIsMap) w.WriteMapHeader(2);
+            else w.WriteArrayHeader(2);
+            if (batchIsMap) w.Write("ts");
+            w.Write(2.0);
+            if (batchIsMap) w.Write("events");
+            w.WriteArrayHeader(1);
+            if (eventIsMap) w.WriteMapHeader(2);
+            else w.WriteArrayHeader(2);
+            if (eventIsMap) w.Write("type");
+            w.Write("BlockRemoved");
+            if (eventIsMap) w.Write("block_hashes");
+            w.WriteArrayHeader(1);
+            w.Write(9UL);
+        }));
+        Assert.Equal((2.0, BlockKey.FromInteger(9)), (batch.TimestampSeconds, Assert.IsType<BlocksRemoved>(batch.Events.Single()).Blocks.Single()));
+    }
+
     [Fact]
     public void An_unknown_event_costs_itself_alone()
     {
