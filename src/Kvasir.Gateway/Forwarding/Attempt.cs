@@ -18,9 +18,9 @@ namespace Kvasir.Gateway.Forwarding;
 /// <param name="mayRetry">Whether another worker could try after this one.</param>
 /// <param name="keepsClientKey">Whether the client's key goes on to the worker.</param>
 /// <param name="span">What the worker's own span hangs from; null where nothing is traced.</param>
-/// <param name="began">Called when the answer begins: the prompt is computed.</param>
+/// <param name="began">Called with the answer's first bytes: the prompt is computed.</param>
 /// <param name="time">The clock.</param>
-internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, string id, bool mayRetry, bool keepsClientKey, Activity? span, Action began, TimeProvider time) : HttpTransformer
+internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, string id, bool mayRetry, bool keepsClientKey, Activity? span, Action<ReadOnlySpan<byte>> began, TimeProvider time) : HttpTransformer
 {
     public const string WorkerHeader = "x-kvasir-worker", CachedHeader = "x-kvasir-cached-tokens", IdHeader = "x-request-id";
 
@@ -91,7 +91,7 @@ internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, st
             rest = await response.Content.ReadAsStreamAsync(cancel);
             for (int count; (count = await rest.ReadAsync(ahead.AsMemory(used), cancel)) > 0;)
             {
-                if (used == 0) Begin(isStream);
+                if (used == 0) Begin(isStream, ahead.AsSpan(0, count));
                 used += count;
                 if (isStream || used == whole || used >= LargestHeld) break;
                 if (used == ahead.Length) Array.Resize(ref ahead, used * 2);
@@ -120,11 +120,11 @@ internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, st
         return true;
     }
 
-    private void Begin(bool isStream)
+    private void Begin(bool isStream, ReadOnlySpan<byte> beginning)
     {
         var seconds = time.GetElapsedTime(_sent).TotalSeconds;
         decided.Receipt.FirstTokenSeconds = seconds;
-        began();
+        began(beginning);
         // The first bytes of a whole answer come with its last: they tell nothing about prefill.
         var now = time.GetTimestamp() / (double)time.TimestampFrequency;
         if (lease.FirstToken(now) && isStream) decided.Worker.Rate.Observe(lease.TokensAhead, seconds, now);

@@ -15,6 +15,7 @@ namespace Kvasir.Gateway.Forwarding;
 internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwarder, HttpMessageInvoker client)
 {
     private const string SessionHeader = "x-session-id";
+    private readonly ResponseHomes _homes = new();
     private readonly ForwarderRequestConfig _config = new() { ActivityTimeout = state.Options.IdleTimeout, AllowResponseBuffering = false };
 
     public async Task HandleAsync(HttpContext http)
@@ -61,10 +62,11 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
         var (http, model) = (asked.Http, asked.Envelope.Model);
         var tried = new List<Worker>();
         var session = SessionKey(http, asked.Envelope);
+        var home = _homes.Of(http.Request, asked.Envelope.PreviousResponse);
         string? lastFailure = null;
         for (var attempt = 1; attempt <= state.Options.MaxAttempts; attempt++)
         {
-            if (state.Router.Decide(asked.Id, model, asked.Prompt, session, tried) is not { } decided) break;
+            if (state.Router.Decide(asked.Id, model, asked.Prompt, session, tried, home) is not { } decided) break;
             var mayRetry = attempt < state.Options.MaxAttempts && state.Fleet.Workers.Any(worker => worker != decided.Worker && worker.TakesRequests && worker.Serves(model) && !tried.Contains(worker));
             lastFailure = await TryAsync(asked, decided, mayRetry);
             if (lastFailure is null) return;
@@ -84,7 +86,11 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
         worker.Breaker.Enter();
         state.Caches.Note(worker, prompt);
         var span = GatewayTracing.Begin(decided, state.Options.Collector);
-        var attempt = new Attempt(decided, lease, asked.Id, mayRetry, keepsClientKey: !state.Doors.WantsKeys, span, () => state.Caches.Confirm(worker, prompt), state.Time);
+        var attempt = new Attempt(decided, lease, asked.Id, mayRetry, keepsClientKey: !state.Doors.WantsKeys, span, beginning =>
+        {
+            state.Caches.Confirm(worker, prompt);
+            if (ResponseHomes.IsCreation(http.Request)) _homes.Remember(beginning, worker);
+        }, state.Time);
         http.Request.Body = new MemoryStream(asked.Body, writable: false);
         if (http.Request.ContentLength is null && asked.Body.Length > 0) http.Request.ContentLength = asked.Body.Length;
         var error = await forwarder.SendAsync(http, worker.Address.Address.ToString(), client, _config, attempt, http.RequestAborted);

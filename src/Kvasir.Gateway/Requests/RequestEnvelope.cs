@@ -31,6 +31,9 @@ public sealed class RequestEnvelope
     /// <summary>What keeps equal prompts apart (<c>cache_salt</c>), or null.</summary>
     public string? CacheSalt { get; private set; }
 
+    /// <summary>The stored response that this one goes on from, or null.</summary>
+    public string? PreviousResponse { get; private set; }
+
     /// <summary>The prompt as bytes that equal prefixes share: roles and contents of messages, or text. Empty where there is none.</summary>
     public ReadOnlyMemory<byte> Prompt { get; private set; }
 
@@ -117,6 +120,7 @@ public sealed class RequestEnvelope
             case "model": Model = TextOf(ref reader); break;
             case "user": User = TextOf(ref reader); break;
             case "cache_salt": CacheSalt = TextOf(ref reader); break;
+            case "previous_response_id": PreviousResponse = TextOf(ref reader); break;
             case "stream": Stream = reader.TokenType == JsonTokenType.True; break;
             case "max_tokens" or "max_completion_tokens" or "max_output_tokens" or "n_predict":
                 if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out var most)) MaxTokens = most;

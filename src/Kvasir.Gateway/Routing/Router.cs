@@ -40,7 +40,8 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
     /// <param name="prompt">The prompt.</param>
     /// <param name="session">Names the conversation, or zero.</param>
     /// <param name="tried">Workers that failed this request.</param>
-    public Decided? Decide(string id, string? model, PromptTokens prompt, ulong session, List<Worker> tried)
+    /// <param name="home">The worker that keeps what the request is about, which takes it if it can; or null.</param>
+    public Decided? Decide(string id, string? model, PromptTokens prompt, ulong session, List<Worker> tried, Worker? home = null)
     {
         var capacity = fleet.Capacity;
         var workers = ArrayPool<Worker>.Shared.Rent(capacity);
@@ -49,7 +50,8 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
         try
         {
             var count = 0;
-            foreach (var worker in fleet.Workers)
+            if (home is { TakesRequests: true } && home.Serves(model) && !tried.Contains(home)) workers[count++] = home;
+            else foreach (var worker in fleet.Workers)
                 if (worker.TakesRequests && worker.Serves(model) && !tried.Contains(worker)) workers[count++] = worker;
             return count == 0 ? null : Choose(id, model, prompt, session, tried.Count + 1, workers.AsSpan(0, count), candidates.AsSpan(0, count),
                 tokens.AsSpan(0, capacity), tokens.AsSpan(capacity, capacity));

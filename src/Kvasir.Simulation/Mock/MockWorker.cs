@@ -28,6 +28,7 @@ public sealed class MockWorker : IAsyncDisposable
     private readonly SemaphoreSlim _prefill = new(1);
     private readonly Random _random;
     private readonly Lock _lock = new();
+    private readonly HashSet<string> _responses = new(StringComparer.Ordinal);
     private int _running, _waiting;
     private long _promptTokens, _cachedTokens, _answered;
 
@@ -93,6 +94,7 @@ public sealed class MockWorker : IAsyncDisposable
         app.MapPost("/tokenize", TokenizeAsync);
         app.MapPost("/v1/chat/completions", http => AnswerAsync(http, chat: true));
         app.MapPost("/v1/completions", http => AnswerAsync(http, chat: false));
+        app.MapGet("/v1/responses/{id}", RecallAsync);
         app.MapPost("/v1/{**path}", http => AnswerAsync(http, chat: false));
         if (Options.SgLang)
         {
@@ -153,7 +155,7 @@ public sealed class MockWorker : IAsyncDisposable
             {
                 await Task.Delay(Options.TokenTime * count, http.RequestAborted);
                 var choice = chat ? """{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"length"}""" : """{"index":0,"text":"ok","finish_reason":"length"}""";
-                await WriteAsync(http, $$"""{"id":"mock","object":"chat.completion","model":"{{Options.Model}}","choices":[{{choice}}],{{Usage(prompt.Length, cached, count)}}}""");
+                await WriteAsync(http, $$"""{"id":"{{NameOf(http)}}","object":"chat.completion","model":"{{Options.Model}}","choices":[{{choice}}],{{Usage(prompt.Length, cached, count)}}}""");
             }
             Interlocked.Increment(ref _answered);
         }
@@ -189,6 +191,24 @@ public sealed class MockWorker : IAsyncDisposable
         {
             Interlocked.Decrement(ref _waiting);
         }
+    }
+
+    /// <summary>Responses are stored, by name alone.</summary>
+    private string NameOf(HttpContext http)
+    {
+        if (!http.Request.Path.StartsWithSegments("/v1/responses")) return "mock";
+        var id = $"resp_{Guid.NewGuid():N}";
+        lock (_lock) _responses.Add(id);
+        return id;
+    }
+
+    private Task RecallAsync(HttpContext http)
+    {
+        var id = (string)http.GetRouteValue("id")!;
+        bool isKnown;
+        lock (_lock) isKnown = _responses.Contains(id);
+        http.Response.StatusCode = isKnown ? StatusCodes.Status200OK : StatusCodes.Status404NotFound;
+        return WriteAsync(http, $$"""{"id":"{{id}}","object":"response"}""");
     }
 
     private async Task StreamAsync(HttpContext http, bool chat, int prompt, int cached, int count, Fault fault)

@@ -50,6 +50,27 @@ public sealed class RouteTests
     }
 
     [Fact]
+    public async Task A_stored_response_is_asked_of_the_worker_that_keeps_it()
+    {
+        await using var fleet = await TestFleet.StartAsync(3, change: options => options with { Policy = "round-robin" });
+        var homes = new Dictionary<string, string>();
+        for (var i = 0; i < 3; i++)
+        {
+            using var created = await fleet.SendAsync(HttpMethod.Post, "/v1/responses", JsonContent.Create(new { model = "mock", input = TestFleet.Text(i, 200) }));
+            using var answer = JsonDocument.Parse(await created.Content.ReadAsStringAsync());
+            homes.Add(answer.RootElement.GetProperty("id").GetString()!, created.Headers.GetValues("x-kvasir-worker").Single());
+        }
+        Assert.Equal(3, homes.Values.Distinct().Count());
+        foreach (var (id, home) in homes)
+        {
+            Assert.Equal(id, (await fleet.GetAsync($"/v1/responses/{id}")).GetProperty("id").GetString());
+            using var next = await fleet.SendAsync(HttpMethod.Post, "/v1/responses", JsonContent.Create(new { model = "mock", previous_response_id = id, input = "and more" }));
+            Assert.Equal(home, next.Headers.GetValues("x-kvasir-worker").Single());
+        }
+        await fleet.SettleAsync();
+    }
+
+    [Fact]
     public async Task Requests_go_to_the_workers_that_serve_their_model()
     {
         await using var fleet = await TestFleet.StartAsync(3, i => TestFleet.Fast with { Model = i == 0 ? "small" : "large" });
