@@ -44,9 +44,6 @@ public sealed class PrometheusSamples
     /// <summary>The number in a label of a metric, averaged over label sets, or null.</summary>
     public double? MeanOfLabel(string name, string label) => NumbersOf(name, label) is { Length: > 0 } numbers ? numbers.Average() : null;
 
-    private double[] NumbersOf(string name, string label) =>
-        _samples.TryGetValue(name, out var found) ? [.. found.Select(sample => LabelOf(sample.Labels, label)).OfType<double>()] : [];
-
     private bool Add(ReadOnlySpan<char> line)
     {
         if (line.IsEmpty || line[0] == '#') return false;
@@ -83,6 +80,9 @@ public sealed class PrometheusSamples
         }
         return -1;
     }
+
+    private double[] NumbersOf(string name, string label) =>
+        _samples.TryGetValue(name, out var found) ? [.. found.Select(sample => LabelOf(sample.Labels, label)).OfType<double>()] : [];
 
     private static double? LabelOf(string labels, string label)
     {

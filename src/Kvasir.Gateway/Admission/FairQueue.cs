@@ -9,7 +9,7 @@ public sealed class FairQueue
 {
     private readonly Lock _lock = new();
     private readonly SortedSet<Waiter> _waiting = new(Waiter.Order);
-    private readonly Dictionary<string, double> _finished = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (double Start, double Finish)> _turns = new(StringComparer.Ordinal);
     private double _virtualTime;
     private long _number;
     private int _inside;
@@ -46,9 +46,11 @@ public sealed class FairQueue
             }
             if (_waiting.Count >= MostWaiting) return ValueTask.FromResult(false);
             // Nobody earns credit by asking for nothing: a tenant that comes back starts with the present.
-            if (_waiting.Count == 0) _finished.Clear();
-            var start = Math.Max(_virtualTime, _finished.GetValueOrDefault(tenant.Name));
-            _finished[tenant.Name] = start + (Math.Max(1, tokens) / tenant.Weight);
+            if (_waiting.Count == 0) _turns.Clear();
+            var turn = _turns.GetValueOrDefault(tenant.Name);
+            // However cheap those before turn out to be, nobody overtakes within a tenant.
+            var start = Math.Max(_virtualTime, Math.Max(turn.Start, turn.Finish));
+            _turns[tenant.Name] = (start, start + (Math.Max(1, tokens) / tenant.Weight));
             waiter = new Waiter(tenant.Priority, start, _number++);
             _waiting.Add(waiter);
         }
@@ -75,7 +77,7 @@ public sealed class FairQueue
     public void Settle(Tenant tenant, double thoughtTokens, double actualTokens)
     {
         lock (_lock)
-            if (_finished.TryGetValue(tenant.Name, out var finished)) _finished[tenant.Name] = finished + ((actualTokens - thoughtTokens) / tenant.Weight);
+            if (_turns.TryGetValue(tenant.Name, out var turn)) _turns[tenant.Name] = turn with { Finish = turn.Finish + ((actualTokens - thoughtTokens) / tenant.Weight) };
     }
 
     private async ValueTask<bool> WaitAsync(Waiter waiter, CancellationToken cancel)

@@ -85,8 +85,11 @@ public sealed class RequestEnvelope
                     prompt.Append(ref reader);
                     PromptRange = start..(int)reader.BytesConsumed;
                     break;
-                case "prompt" or "input" or "text" or "input_ids" when !IsChat:
-                    IsTokenizable = reader.TokenType == JsonTokenType.String;
+                // Elsewhere "text" says in what form an answer is wanted.
+                case "prompt" or "input" or "input_ids" when !IsChat:
+                case "text" when !IsChat && reader.TokenType == JsonTokenType.String:
+                    // What is called input goes through a template that depends on the route.
+                    IsTokenizable = name != "input" && reader.TokenType == JsonTokenType.String;
                     Tokens = ReadTokens(ref reader, ref prompt);
                     PromptRange = start..(int)reader.BytesConsumed;
                     break;

@@ -70,6 +70,22 @@ public sealed class FairQueueTests
     }
 
     [Fact]
+    public async Task Within_a_tenant_the_first_goes_first_however_cheap_those_before_were()
+    {
+        var queue = new FairQueue(1, 10);
+        await queue.EnterAsync(Named("first"), 1, default);
+        var (one, two) = (queue.EnterAsync(Named("a"), 1000, default).AsTask(), queue.EnterAsync(Named("a"), 1000, default).AsTask());
+        queue.Settle(Named("a"), 5000, 1);
+        var three = queue.EnterAsync(Named("a"), 1000, default).AsTask();
+        queue.Leave();
+        queue.Leave();
+        Assert.True(await one && await two);
+        Assert.False(three.IsCompleted);
+        queue.Leave();
+        Assert.True(await three);
+    }
+
+    [Fact]
     public async Task A_higher_priority_goes_first()
     {
         var queue = new FairQueue(1, 10);

@@ -89,6 +89,7 @@ public sealed class RouteTests
         Assert.Equal(before.Prompt.ToArray(), after.Prompt.ToArray());
         Assert.NotEqual(before.Prompt.ToArray(), Read("""{"system":"be long","messages":[{"role":"user","content":"hi"}]}""").Prompt.ToArray());
         Assert.True(before.Prompt.Length > Read("""{"messages":[{"role":"user","content":"hi"}]}""").Prompt.Length);
+        Assert.Equal(Read("""{"input":"hi"}""").Prompt.ToArray(), Read("""{"input":"hi","text":{"format":{"type":"text"}}}""").Prompt.ToArray());
         // A worker's tokenizer knows of no words beside the messages.
         Assert.Equal((false, true), (before.IsTokenizable, Read("""{"messages":[]}""").IsTokenizable));
     }
@@ -98,6 +99,8 @@ public sealed class RouteTests
     [InlineData("""{"prompt":["one","two"]}""", false)]
     [InlineData("""{"input":[{"role":"user","content":"x"}]}""", false)]
     [InlineData("""{"text":"sglang"}""", true)]
+    [InlineData("""{"input":"responses"}""", false)]
+    [InlineData("""{"prompt":"text","text":{"format":{"type":"text"}}}""", true)]
     public void Only_one_text_is_worth_asking_a_tokenizer_for(string body, bool expected) => Assert.Equal(expected, Read(body).IsTokenizable);
 
     [Fact]
