@@ -12,7 +12,7 @@ namespace Kvasir.Gateway.Routing;
 /// <param name="http">Asks workers whose events must be fetched; without it they are not.</param>
 public sealed class EventSources(int workers, TimeProvider time, HttpClient? http = null) : IDisposable
 {
-    private const int LargestBlock = 1 << 16, MeasureEvery = 1024;
+    private const int LargestBlock = 1 << 16, MeasureEvery = 1024, MostTails = 3;
     private static readonly int Tiers = Enum.GetValues<KvTier>().Length;
     private readonly Lock _lock = new();
     private readonly Dictionary<int, EventIndex> _byBlockSize = [];
@@ -171,14 +171,14 @@ public sealed class EventSources(int workers, TimeProvider time, HttpClient? htt
         switch (change)
         {
             case BlocksStored { Tokens.IsEmpty: false } stored:
-                if (!Fits(stored))
+                if (!Fits(stored) || IsTailOfNothing(ref known, stored))
                 {
                     // A wrong block size would cut the tokens into blocks that the engine does not have.
                     _misfits[worker.Number]++;
                     worker.Trust.MarkLossy();
                     return;
                 }
-                if (!Heeds(worker.Number, stored)) return;
+                if (known.BlockSize == 0 && stored.Tokens.Length < stored.BlockSize || !Heeds(worker.Number, stored)) return;
                 if (stored.Adapter is not null) _adapters.Add(stored.Adapter);
                 IndexOf(worker.Number)!.Apply(worker.Number, stored, rank);
                 Measure(stored.Blocks.Length);
@@ -198,6 +198,13 @@ public sealed class EventSources(int workers, TimeProvider time, HttpClient? htt
     /// <summary>Every block but the last must be full.</summary>
     private static bool Fits(BlocksStored stored) => stored.BlockSize <= LargestBlock && stored.Tokens.Length <= (long)stored.Blocks.Length * stored.BlockSize
         && stored.Tokens.Length > (stored.Blocks.Length - 1L) * stored.BlockSize;
+
+    /// <summary>
+    /// Short pages end texts, so full ones come before them: where one after another is told and never a full one, pages
+    /// are smaller than their events say. The first few may be of texts that began before anybody listened.
+    /// </summary>
+    private static bool IsTailOfNothing(ref Known known, BlocksStored stored) =>
+        known.BlockSize == 0 && stored.Parent is not null && stored.Tokens.Length < stored.BlockSize && ++known.Tails > MostTails;
 
     /// <summary>
     /// Whether blocks are of the one group that says how far a prefix reaches: one that keeps whole texts before one that
@@ -260,7 +267,7 @@ public sealed class EventSources(int workers, TimeProvider time, HttpClient? htt
     private struct Known
     {
         public Worker? Worker;
-        public int BlockSize, Group;
+        public int BlockSize, Group, Tails;
         public bool IsPartial;
     }
 }

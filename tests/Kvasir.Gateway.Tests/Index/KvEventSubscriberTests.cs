@@ -38,6 +38,8 @@ public sealed class KvEventSubscriberTests
         foreach (var text in texts)
             using (await AskAsync(fleet, text)) { }
         await fleet.SettleAsync();
+        // All ten are published, so that the buffer holds the last three.
+        await TestFleet.UntilAsync(() => fleet.State.Caches.Events.Blocks == fleet.Workers[0].Cache.Count);
         await using var again = await RestartAsync(fleet);
         await TestFleet.UntilAsync(() => again.State.Caches.Events.Knows(again.State.Fleet.Workers[0]));
         Assert.InRange(again.State.Caches.Events.Blocks, 1, fleet.Workers[0].Cache.Count / 2);

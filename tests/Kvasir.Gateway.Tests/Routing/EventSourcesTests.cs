@@ -171,6 +171,22 @@ public sealed class EventSourcesTests
         Assert.Equal((0, false, TrustDoubt.EventsLost), (Held(sources, Tokens(16)), sources.Knows(worker), worker.Trust.Doubt));
     }
 
+    [Fact]
+    public void Short_pages_that_end_no_full_ones_are_of_another_size()
+    {
+        using var sources = new EventSources(1, TimeProvider.System);
+        for (ulong page = 0; page < 3; page++) sources.Apply(worker, 0, Batch(Page(page + 1, page, 2)));
+        Assert.Equal((false, TrustDoubt.None), (sources.Knows(worker), worker.Trust.Doubt));
+        sources.Apply(worker, 0, Batch(Page(4, 3, 2)));
+        Assert.Equal((false, TrustDoubt.EventsLost), (sources.Knows(worker), worker.Trust.Doubt));
+        worker.Trust.Reset();
+        sources.Apply(worker, 0, Batch(Stored(10, 4, Tokens(4))));
+        for (ulong page = 20; page < 30; page++) sources.Apply(worker, 0, Batch(Page(page, 10, 2)));
+        Assert.Equal((4, TrustDoubt.None), (Held(sources, Tokens(8)), worker.Trust.Doubt));
+    }
+
+    private static BlocksStored Page(ulong key, ulong parent, int tokens) => new() { Blocks = [BlockKey.FromInteger(key)], Parent = BlockKey.FromInteger(parent), Tokens = [.. Tokens(tokens)], BlockSize = 4 };
+
     private static KvEventBatch Batch(params KvEvent[] events) => new(1, [.. events]);
 
     private static BlocksStored Stored(ulong firstKey, int blockSize, int[] tokens) => new()

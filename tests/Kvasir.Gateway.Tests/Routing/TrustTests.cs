@@ -35,11 +35,13 @@ public sealed class TrustTests
     }
 
     [Theory]
-    [InlineData(4)]
-    [InlineData(64)]
-    public async Task A_wrong_block_size_is_noticed(int told)
+    [InlineData(4, false)]
+    [InlineData(64, false)]
+    [InlineData(4, true)]
+    [InlineData(64, true)]
+    public async Task A_wrong_block_size_is_noticed(int told, bool sgLang)
     {
-        await using var fleet = await StartAsync(options => options with { EventBlockSize = told });
+        await using var fleet = await StartAsync(options => options with { EventBlockSize = told, SgLang = sgLang });
         await ShowsAsync(fleet, "degraded", "events_lost", "misfits");
         await PredictsWhatWasSentAsync(fleet);
     }
