@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Kvasir.Adapters.LlamaCpp;
 using Kvasir.Adapters.Max;
 using Kvasir.Adapters.Metrics;
@@ -12,10 +13,10 @@ namespace Kvasir.Adapters;
 /// <summary>How an engine tells what enters and leaves its KV cache.</summary>
 public enum KvEventWire
 {
-    /// <summary>It does not.</summary>
-    None,
     /// <summary>It publishes over ZeroMQ.</summary>
     ZeroMq,
+    /// <summary>It gives what happened since the last time to whoever asks over HTTP, once.</summary>
+    Http,
 }
 
 /// <summary>What one must know to probe, read and ask an engine over HTTP. Adapters hold no state; what they cannot know is null.</summary>
@@ -44,24 +45,27 @@ public abstract class EngineAdapter
     /// <summary>Path that answers 200 when the worker takes requests.</summary>
     public virtual string ReadyPath => "/health";
 
-    /// <summary>How cache events arrive.</summary>
-    public virtual KvEventWire Events => KvEventWire.None;
+    /// <summary>How cache events can be had, the usual way first; empty where the engine tells none.</summary>
+    public virtual ImmutableArray<KvEventWire> Events => [];
 
-    /// <summary>Port of cache events unless configured otherwise.</summary>
-    public virtual int EventPort => 5557;
-
-    /// <summary>Whether answers of <see cref="TokenizePath"/> render chat messages too.</summary>
-    public virtual bool TokenizesMessages => false;
+    /// <summary>Path that answers with cache events, where they are asked for over HTTP.</summary>
+    public virtual string? EventPath => null;
 
     /// <summary>Path that turns text into token ids, or null.</summary>
     public virtual string? TokenizePath => null;
 
-    /// <summary>Path that cancels nothing but lets the engine finish what it has, or null where the gateway must wait for its own requests.</summary>
-    public virtual string? DrainPath => null;
+    /// <summary>What the text is called in a request to <see cref="TokenizePath"/>.</summary>
+    public virtual string TokenizedField => "prompt";
+
+    /// <summary>Whether answers of <see cref="TokenizePath"/> render chat messages too.</summary>
+    public virtual bool TokenizesMessages => false;
+
+    /// <summary>What cache events say of a block whose request carried a salt.</summary>
+    public virtual string SaltInEvents(string salt) => salt;
 
     /// <summary>Where the engine's metrics are, or null.</summary>
     public virtual Uri? MetricsAddress(Uri worker) => new(worker, "/metrics");
 
-    /// <summary>What the metrics say.</summary>
+    /// <summary>What the metrics say. No engine has a route that drains it: <see cref="EngineReading.Unfinished"/> tells when it is empty.</summary>
     public abstract EngineReading Read(PrometheusSamples samples);
 }

@@ -7,6 +7,8 @@ public sealed record EngineReading
     public double? Running { get; init; }
     /// <summary>Requests that wait for admission.</summary>
     public double? Waiting { get; init; }
+    /// <summary>Requests that have not ended, wherever the engine keeps them: 0 says that it is empty.</summary>
+    public double? Unfinished { get; init; }
     /// <summary>Share of the KV cache that running sequences reference, 0 to 1.</summary>
     public double? KvUsedRatio { get; init; }
     /// <summary>Tokens that the KV cache holds at most.</summary>

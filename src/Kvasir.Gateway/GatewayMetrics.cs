@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using Kvasir.Gateway.Admission;
 using Kvasir.Gateway.Fleet;
+using Kvasir.Gateway.Index;
 using Kvasir.Gateway.Routing;
 
 namespace Kvasir.Gateway;
@@ -39,8 +40,14 @@ public sealed class GatewayMetrics : IDisposable
         Gauge("kvasir_gateway_worker_pending_tokens", "Uncached prompt tokens that a worker has yet to compute.", worker => worker.Load.PendingTokens);
         Gauge("kvasir_gateway_worker_ready", "Whether a worker takes requests.", worker => worker.TakesRequests ? 1 : 0);
         Gauge("kvasir_gateway_worker_trust", "What a predicted cached token of a worker is worth, 0 to 1.", worker => worker.Trust.Factor);
+        Gauge("kvasir_gateway_worker_fallback", "Whether what is known of a worker's cache does not come true.", worker => worker.Trust.State(fromEvents: true) == TrustState.Fallback ? 1 : 0);
+        Events("received", "Messages of cache events that came.", counts => counts.Received);
+        Events("lost", "Messages of cache events that were lost for good.", counts => counts.Lost);
+        Events("unreadable", "Messages of cache events in a form that is not known.", counts => counts.Unreadable);
         Gauge("kvasir_gateway_worker_prefill_rate", "Measured tokens per second.", worker => worker.Rate.IsMeasured ? worker.Rate.Value() : 0);
 
+        void Events(string name, string what, Func<KvEventCounts, long> read) => _meter.CreateObservableCounter($"kvasir_gateway_worker_events_{name}",
+            () => fleet.Workers.Where(worker => caches.Events.Told(worker) is not null).Select(worker => new Measurement<long>(read(caches.Events.Told(worker)?.Counts ?? default), Of(worker.Address.Name))), null, what);
         void Gauge(string name, string what, Func<Worker, double> read) => _meter.CreateObservableGauge(name,
             () => fleet.Workers.Select(worker => new Measurement<double>(read(worker), Of(worker.Address.Name))), null, what);
     }

@@ -45,6 +45,8 @@ public sealed record GatewayOptions
     public int MaxWaiting { get; init; } = 1024;
     /// <summary>Time to first token that routing tries to keep, or null for the least it can.</summary>
     public TimeSpan? TimeToFirstTokenGoal { get; init; }
+    /// <summary>Where spans and figures go by OTLP; null for nowhere. The usual variables say the rest.</summary>
+    public Uri? Collector { get; init; } = GatewayTracing.UsualCollector;
     /// <summary>Certificate and key for HTTPS, or null for HTTP.</summary>
     public TlsFiles? Tls { get; init; }
 }

@@ -103,8 +103,12 @@ public sealed class GatewayServer : IAsyncDisposable
         // Nothing here blocks: a request goes on where its bytes arrived instead of through two more queues of the thread pool.
         builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
         builder.Services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService("kvasir-gateway"))
-            .WithTracing(GatewayTracing.Configure)
-            .WithMetrics(metrics => metrics.AddMeter(state.Metrics.Name).AddPrometheusExporter(exporter => exporter.ScrapeResponseCacheDurationMilliseconds = 0));
+            .WithTracing(tracing => GatewayTracing.Configure(tracing, options.Collector))
+            .WithMetrics(metrics =>
+            {
+                GatewayTracing.Configure(metrics, options.Collector);
+                metrics.AddMeter(state.Metrics.Name).AddPrometheusExporter(exporter => exporter.ScrapeResponseCacheDurationMilliseconds = 0);
+            });
         var app = builder.Build();
         app.Use(next => http => GuardAsync(http, next, state));
         app.Use(next => http => GatewayGate.PassAsync(http, next, state.Doors));
@@ -119,6 +123,7 @@ public sealed class GatewayServer : IAsyncDisposable
         app.MapMethods("/health", probe, GatewayEndpoints.HealthAsync);
         app.MapMethods("/ready", probe, own.ReadyAsync);
         app.MapGet("/v1/models", own.ModelsAsync);
+        app.MapGet("/v1/models/{**id}", own.ModelAsync);
         app.MapGet("/gateway/workers", own.WorkersAsync);
         app.MapGet("/gateway/decisions", own.DecisionsAsync);
         app.MapGet("/gateway/http2", () => state.Http2Address);
@@ -126,7 +131,7 @@ public sealed class GatewayServer : IAsyncDisposable
         app.MapDelete("/gateway/workers/{name}/drain", own.DrainAsync);
         app.MapPrometheusScrapingEndpoint("/metrics");
         app.Map("/v1/{**path}", forwarder.HandleAsync);
-        foreach (var path in (string[])["/tokenize", "/detokenize", "/rerank", "/v2/rerank", "/v2/embed", "/score", "/pooling", "/classify", "/generate", "/completion", "/embedding", "/infill"])
+        foreach (var path in (string[])["/tokenize", "/detokenize", "/rerank", "/v2/rerank", "/v2/embed", "/score", "/pooling", "/classify", "/generate", "/inference/v1/generate", "/completion", "/embedding", "/infill", "/apply-template"])
             app.MapPost(path, forwarder.HandleAsync);
     }
 

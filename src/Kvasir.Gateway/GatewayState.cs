@@ -19,7 +19,7 @@ public sealed class GatewayState : IDisposable
     {
         (Options, Time) = (options, time);
         Fleet = new WorkerFleet(time);
-        Caches = new CacheView(Fleet.Capacity, time);
+        Caches = new CacheView(Fleet.Capacity, time, client);
         Router = new Router(Fleet, Caches, Decisions, time, new Random());
         Doors = new Doorkeeper(time);
         Discovery = new DiscoveryLoop(Fleet, new EndpointFinder(KubernetesApi.OfThisPod()), time);

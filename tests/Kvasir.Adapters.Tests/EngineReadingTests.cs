@@ -54,6 +54,41 @@ public sealed class EngineReadingTests
         Assert.Equal((2.0, 1600.0, 0.5), (reading.Running, reading.CapacityTokens, reading.KvUsedRatio));
     }
 
+    [Fact]
+    public void Data_parallel_engines_of_vLLM_add_up_their_blocks_and_not_their_size()
+    {
+        var reading = Read("vllm", """
+            vllm:cache_config_info{block_size="16",num_gpu_blocks="1000",engine="0"} 1.0
+            vllm:cache_config_info{block_size="16",num_gpu_blocks="500",engine="1"} 1.0
+            vllm:prefix_cache_hits_total{engine="0"} 10
+            vllm:external_prefix_cache_hits_total{engine="0"} 5
+            """);
+        Assert.Equal((16.0, 24_000.0, 15.0), (reading.BlockSize, reading.CapacityTokens, reading.PrefixHitTokens));
+    }
+
+    /// <summary>No engine has a route that drains it; each tells in its own words when it is empty.</summary>
+    [Theory]
+    [InlineData("vllm", "vllm:num_requests_running 2\nvllm:num_requests_waiting 1", 3)]
+    [InlineData("sglang", "sglang:num_running_reqs 1\nsglang:num_queue_reqs 1\nsglang:num_paused_reqs 2\nsglang:num_grammar_queue_reqs 1", 5)]
+    [InlineData("sglang", "sglang:num_running_reqs 0\nsglang:num_queue_reqs 0", 0)]
+    [InlineData("trtllm", "trtllm_num_requests_running 1\ntrtllm_num_requests_waiting 0\ntrtllm_num_paused_requests 1", 2)]
+    [InlineData("max", "maxserve_num_requests_running 1\nmaxserve_num_requests_queued 2\nmaxserve_num_requests_awaiting_admission 1", 4)]
+    [InlineData("llama.cpp", "llamacpp:requests_processing 1\nllamacpp:requests_deferred 4", 5)]
+    [InlineData("kvasir", "kvasir_num_requests_running 1\nkvasir_num_requests_waiting 1", 2)]
+    public void Every_engine_tells_what_has_not_ended(string engine, string metrics, double unfinished) => Assert.Equal(unfinished, Read(engine, metrics).Unfinished);
+
+    [Fact]
+    public void Adapters_know_how_events_and_tokens_can_be_had()
+    {
+        Assert.Equal([KvEventWire.Http, KvEventWire.ZeroMq], EngineAdapter.Named("trtllm")!.Events);
+        Assert.Equal("/kv_cache_events", EngineAdapter.Named("trtllm")!.EventPath);
+        Assert.All((string[])["vllm", "sglang", "kvasir"], name => Assert.Equal([KvEventWire.ZeroMq], EngineAdapter.Named(name)!.Events));
+        Assert.All((string[])["max", "llama.cpp", "openai"], name => Assert.Empty(EngineAdapter.Named(name)!.Events));
+        Assert.Equal(("/_internal/tokenize", false), (EngineAdapter.Named("trtllm")!.TokenizePath, EngineAdapter.Named("trtllm")!.TokenizesMessages));
+        Assert.Null(EngineAdapter.Named("max")!.TokenizePath);
+        Assert.Equal(("content", "prompt"), (EngineAdapter.Named("llama.cpp")!.TokenizedField, EngineAdapter.Named("sglang")!.TokenizedField));
+    }
+
     [Theory]
     [InlineData("vllm")]
     [InlineData("sglang")]
@@ -66,8 +101,10 @@ public sealed class EngineReadingTests
     {
         var reading = Read(engine, "something_else 1\n{broken\nno_value\nx{a=\"unclosed 3\nnan_metric NaN\n");
         Assert.Null(reading.Running);
+        Assert.Null(reading.Unfinished);
         Assert.Null(reading.KvUsedRatio);
         Assert.Null(reading.CapacityTokens);
+        Assert.Null(reading.PrefixHitTokens);
     }
 
     private static EngineReading Read(string engine, string text) => EngineAdapter.Named(engine)!.Read(PrometheusSamples.Parse(text));

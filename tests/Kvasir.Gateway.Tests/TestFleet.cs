@@ -19,7 +19,7 @@ internal sealed class TestFleet : IAsyncDisposable
 
     public GatewayState State => Gateway.State;
 
-    public static async Task<TestFleet> StartAsync(int workers, Func<int, MockWorkerOptions>? mock = null, Func<GatewayOptions, GatewayOptions>? change = null)
+    public static async Task<TestFleet> StartAsync(int workers, Func<int, MockWorkerOptions>? mock = null, Func<GatewayOptions, GatewayOptions>? change = null, TimeProvider? time = null)
     {
         var fleet = new List<MockWorker>();
         for (var i = 0; i < workers; i++) fleet.Add(await MockWorker.StartAsync(mock?.Invoke(i) ?? Fast));
@@ -28,10 +28,11 @@ internal sealed class TestFleet : IAsyncDisposable
             Port = 0, ProbeInterval = TimeSpan.FromMilliseconds(100), ConnectTimeout = TimeSpan.FromSeconds(1),
             Workers = [.. fleet.Select((worker, i) => new WorkerAddress
             {
-                Name = $"w{i}", Address = worker.Address, Engine = EngineKind.Vllm, KvEvents = worker.Options.EventPort is { } port ? $"tcp://127.0.0.1:{port}" : null,
+                Name = $"w{i}", Address = worker.Address, Engine = worker.Options.SgLang ? EngineKind.SgLang : EngineKind.Vllm, KvEvents = worker.Options.EventPort is { } port ? $"tcp://127.0.0.1:{port}" : null,
+                KvReplay = worker.Options.ReplayPort is { } replay ? $"tcp://127.0.0.1:{replay}" : null,
             })],
         };
-        return new TestFleet { Workers = fleet, Gateway = await GatewayServer.StartAsync(change?.Invoke(options) ?? options) };
+        return new TestFleet { Workers = fleet, Gateway = await GatewayServer.StartAsync(change?.Invoke(options) ?? options, time) };
     }
 
     public static MockWorkerOptions Fast => new() { PrefillTokensPerSecond = 1e7, TokenTime = TimeSpan.Zero };
@@ -48,6 +49,25 @@ internal sealed class TestFleet : IAsyncDisposable
         var request = new HttpRequestMessage(HttpMethod.Post, new Uri(Gateway.Address, "/v1/chat/completions")) { Content = JsonContent.Create(body) };
         if (key is not null) request.Headers.Authorization = new("Bearer", key);
         return client.SendAsync(request, completion, cancel);
+    }
+
+    /// <summary>Sends a body to any path, as it is.</summary>
+    public Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, HttpContent? content, params (string Name, string Value)[] headers)
+    {
+        var request = new HttpRequestMessage(method, new Uri(Gateway.Address, path)) { Content = content };
+        foreach (var (name, value) in headers) request.Headers.Add(name, value);
+        return client.SendAsync(request);
+    }
+
+    /// <summary>Asks until events of all workers are heard: a subscription takes a moment, and what was published before it is lost without replay.</summary>
+    public async Task AskUntilKnownAsync()
+    {
+        for (var i = 0; i < 200 && !State.Fleet.Workers.All(State.Caches.Events.Knows); i++)
+        {
+            using var response = await AskAsync(Text(1000 + i, 600));
+            await Task.Delay(20);
+        }
+        Assert.All(State.Fleet.Workers, worker => Assert.True(State.Caches.Events.Knows(worker)));
     }
 
     public Task<HttpResponseMessage> AskAsync(string text, bool stream = false, int maxTokens = 4, HttpCompletionOption completion = HttpCompletionOption.ResponseContentRead, string? key = null, CancellationToken cancel = default) =>

@@ -11,6 +11,8 @@ internal sealed class LlamaCppAdapter : EngineAdapter
 
     public override string TokenizePath => "/tokenize";
 
+    public override string TokenizedField => "content";
+
     public override EngineReading Read(PrometheusSamples samples)
     {
         var cached = samples.Sum("llamacpp:prompt_tokens_cached_total");
@@ -18,6 +20,8 @@ internal sealed class LlamaCppAdapter : EngineAdapter
         {
             Running = samples.Sum("llamacpp:requests_processing"),
             Waiting = samples.Sum("llamacpp:requests_deferred"),
+            // Slots at work and requests that wait for one.
+            Unfinished = samples.Sum("llamacpp:requests_processing") + samples.Sum("llamacpp:requests_deferred"),
             PrefixHitTokens = cached,
             PrefixQueryTokens = cached + samples.Sum("llamacpp:prompt_tokens_total"),
         };

@@ -2,7 +2,7 @@ using Kvasir.Adapters.Metrics;
 
 namespace Kvasir.Adapters.Max;
 
-/// <summary>Modular MAX. Metrics are served on a port of their own.</summary>
+/// <summary>Modular MAX. Metrics are served on a port of their own; it turns no text into tokens and publishes no events whose form is known.</summary>
 internal sealed class MaxAdapter : EngineAdapter
 {
     private const int MetricsPort = 8001;
@@ -23,6 +23,7 @@ internal sealed class MaxAdapter : EngineAdapter
         {
             Running = samples.Sum("maxserve_num_requests_running"),
             Waiting = samples.Sum("maxserve_num_requests_queued"),
+            Unfinished = samples.Sum("maxserve_num_requests_running") + samples.Sum("maxserve_num_requests_queued") + (samples.Sum("maxserve_num_requests_awaiting_admission") ?? 0),
             KvUsedRatio = total > 0 ? used / total : null,
             CapacityTokens = total * DefaultPageTokens,
             PrefixHitTokens = hits,

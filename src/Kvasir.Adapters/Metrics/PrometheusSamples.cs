@@ -39,12 +39,10 @@ public sealed class PrometheusSamples
     }
 
     /// <summary>The number in a label of a metric, summed over label sets (vLLM tells its configuration so), or null.</summary>
-    public double? SumOfLabel(string name, string label)
-    {
-        if (!_samples.TryGetValue(name, out var found)) return null;
-        var numbers = found.Select(sample => LabelOf(sample.Labels, label)).OfType<double>().ToArray();
-        return numbers.Length == 0 ? null : numbers.Sum();
-    }
+    public double? SumOfLabel(string name, string label) => NumbersOf(name, label) is { Length: > 0 } numbers ? numbers.Sum() : null;
+
+    /// <summary>The number in a label of a metric, averaged over label sets, or null.</summary>
+    public double? MeanOfLabel(string name, string label) => NumbersOf(name, label) is { Length: > 0 } numbers ? numbers.Average() : null;
 
     private bool Add(ReadOnlySpan<char> line)
     {
@@ -82,6 +80,9 @@ public sealed class PrometheusSamples
         }
         return -1;
     }
+
+    private double[] NumbersOf(string name, string label) =>
+        _samples.TryGetValue(name, out var found) ? [.. found.Select(sample => LabelOf(sample.Labels, label)).OfType<double>()] : [];
 
     private static double? LabelOf(string labels, string label)
     {

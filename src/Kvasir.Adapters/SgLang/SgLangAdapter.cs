@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Kvasir.Adapters.Metrics;
 
 namespace Kvasir.Adapters.SgLang;
@@ -9,7 +10,7 @@ internal sealed class SgLangAdapter : EngineAdapter
 
     public override IReadOnlyList<string> Names => ["sglang"];
 
-    public override KvEventWire Events => KvEventWire.ZeroMq;
+    public override ImmutableArray<KvEventWire> Events => [KvEventWire.ZeroMq];
 
     public override string TokenizePath => "/tokenize";
 
@@ -17,6 +18,9 @@ internal sealed class SgLangAdapter : EngineAdapter
     {
         Running = samples.Sum("sglang:num_running_reqs"),
         Waiting = samples.Sum("sglang:num_queue_reqs"),
+        // Paused ones are in neither of the two; those that wait for their grammar stand before the queue.
+        Unfinished = samples.Sum("sglang:num_running_reqs") + samples.Sum("sglang:num_queue_reqs")
+            + (samples.Sum("sglang:num_paused_reqs") ?? 0) + (samples.Sum("sglang:num_grammar_queue_reqs") ?? 0),
         KvUsedRatio = samples.Mean("sglang:token_usage", "sglang:full_token_usage"),
         CapacityTokens = samples.Sum("sglang:max_total_num_tokens"),
         BlockSize = samples.Mean("sglang:page_size"),

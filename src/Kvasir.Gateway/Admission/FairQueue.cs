@@ -2,14 +2,14 @@ namespace Kvasir.Gateway.Admission;
 
 /// <summary>
 /// Room for so many requests at a time. Where there is none, requests wait: the higher priority first, within one
-/// priority the tenant that was served least by its weight (start-time fair queuing, Goyal, Vin, Cheng 1996), within one
-/// tenant the first first. Beyond a bound they are refused.
+/// priority the tenant that was served the fewest tokens by its weight (start-time fair queuing, Goyal, Vin, Cheng 1996),
+/// within one tenant the first first. Beyond a bound they are refused.
 /// </summary>
 public sealed class FairQueue
 {
     private readonly Lock _lock = new();
     private readonly SortedSet<Waiter> _waiting = new(Waiter.Order);
-    private readonly Dictionary<string, double> _finished = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (double Start, double Finish)> _turns = new(StringComparer.Ordinal);
     private double _virtualTime;
     private long _number;
     private int _inside;
@@ -32,8 +32,9 @@ public sealed class FairQueue
 
     /// <summary>Waits for room; false where too many wait already. Whoever came in must <see cref="Leave"/>.</summary>
     /// <param name="tenant">Who asks.</param>
+    /// <param name="tokens">Tokens that serving it probably takes, prompt and answer; at least one counts.</param>
     /// <param name="cancel">The client left.</param>
-    public ValueTask<bool> EnterAsync(Tenant tenant, CancellationToken cancel)
+    public ValueTask<bool> EnterAsync(Tenant tenant, double tokens, CancellationToken cancel)
     {
         Waiter waiter;
         lock (_lock)
@@ -45,9 +46,11 @@ public sealed class FairQueue
             }
             if (_waiting.Count >= MostWaiting) return ValueTask.FromResult(false);
             // Nobody earns credit by asking for nothing: a tenant that comes back starts with the present.
-            if (_waiting.Count == 0) _finished.Clear();
-            var start = Math.Max(_virtualTime, _finished.GetValueOrDefault(tenant.Name));
-            _finished[tenant.Name] = start + (1 / tenant.Weight);
+            if (_waiting.Count == 0) _turns.Clear();
+            var turn = _turns.GetValueOrDefault(tenant.Name);
+            // However cheap those before turn out to be, nobody overtakes within a tenant.
+            var start = Math.Max(_virtualTime, Math.Max(turn.Start, turn.Finish));
+            _turns[tenant.Name] = (start, start + (Math.Max(1, tokens) / tenant.Weight));
             waiter = new Waiter(tenant.Priority, start, _number++);
             _waiting.Add(waiter);
         }
@@ -68,6 +71,13 @@ public sealed class FairQueue
             _virtualTime = Math.Max(_virtualTime, next.Start);
             next.Admitted.TrySetResult();
         }
+    }
+
+    /// <summary>A request took other than it was thought to: what its tenant asks next waits so much longer or shorter.</summary>
+    public void Settle(Tenant tenant, double thoughtTokens, double actualTokens)
+    {
+        lock (_lock)
+            if (_turns.TryGetValue(tenant.Name, out var turn)) _turns[tenant.Name] = turn with { Finish = turn.Finish + ((actualTokens - thoughtTokens) / tenant.Weight) };
     }
 
     private async ValueTask<bool> WaitAsync(Waiter waiter, CancellationToken cancel)

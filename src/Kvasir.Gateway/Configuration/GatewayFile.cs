@@ -54,13 +54,11 @@ public static class GatewayFile
             MaxBodyBytes = root.Whole("maxBodyBytes", 1, int.MaxValue) ?? plain.MaxBodyBytes,
             MaxInside = root.Whole("maxInside", 1, int.MaxValue) ?? plain.MaxInside,
             MaxWaiting = root.Whole("maxWaiting", 0, int.MaxValue) ?? plain.MaxWaiting,
-            Workers = [.. root.Sections("workers").Select(Worker)],
+            Workers = Read(root.Sections("workers"), Worker, ("name", worker => worker.Name)),
             Discoveries = [.. root.Sections("discovery").Select(Source)],
-            Tenants = [.. root.Sections("tenants").Select(TenantOf)],
+            Tenants = Read(root.Sections("tenants"), TenantOf, ("name", tenant => tenant.Name), ("keySha256", tenant => tenant.KeyHash)),
         };
         root.End();
-        Unique(name, "workers", options.Workers.Select(worker => worker.Name));
-        Unique(name, "tenants", options.Tenants.Select(tenant => tenant.Name));
         if (options.Workers.IsEmpty && options.Discoveries.IsEmpty) throw new GatewayConfigurationException($"{name} names no worker; list them under workers: or say under discovery: where they are found.");
         return options;
     }
@@ -75,7 +73,8 @@ public static class GatewayFile
             Engine = Engine(section),
             Model = section.Text("model"),
             ApiKey = Secret(section, "apiKeyVariable"),
-            KvEvents = Trimmed(section.Address("kvEvents", "tcp")),
+            Metrics = section.Address("metrics", "http", "https"),
+            KvEvents = Events(section, Engine(section)),
             KvReplay = Trimmed(section.Address("kvReplay", "tcp")),
             DataParallelRanks = section.Whole("dataParallelRanks", 1, MostRanks) ?? 1,
             CapacityTokens = section.Whole("capacityTokens", 1, int.MaxValue),
@@ -141,14 +140,35 @@ public static class GatewayFile
     private static string? Secret(YamlSection section, string name) => section.Text(name) is not { } variable ? null
         : Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : throw section.Wrong(name, $"the environment variable {variable} is not set");
 
+    /// <summary>Where events come from, in a way that the engine knows; where they are asked for, its path may be left out.</summary>
+    private static string? Events(YamlSection section, EngineKind? engine)
+    {
+        if (section.Address("kvEvents", "tcp", "http", "https") is not { } address) return null;
+        var wire = address.Scheme == "tcp" ? KvEventWire.ZeroMq : KvEventWire.Http;
+        if (engine is { } kind && EngineAdapter.Of(kind) is var adapter && !adapter.Events.Contains(wire))
+            throw section.Wrong("kvEvents", adapter.Events.IsEmpty ? $"{adapter.Names[0]} tells no cache events" : $"kvEvents: {adapter.Names[0]} tells cache events under {string.Join(" or ", adapter.Events.Select(Scheme))}");
+        if (wire == KvEventWire.ZeroMq) return Trimmed(address);
+        return address.AbsolutePath != "/" ? address.AbsoluteUri : new Uri(address, EngineAdapter.Of(EngineKind.TensorRtLlm).EventPath!).AbsoluteUri;
+
+        static string Scheme(KvEventWire wire) => wire == KvEventWire.ZeroMq ? "tcp://" : "http://";
+    }
+
     private static string? Trimmed(Uri? address) => address?.ToString().TrimEnd('/');
 
     private static string Known(YamlSection section, string name, string policy) => PolicyCatalog.Find(policy) is not null ? policy
         : throw section.Wrong(name, $"'{policy}' is not a policy; choose among {string.Join(", ", PolicyCatalog.Names)}");
 
-    private static void Unique(string file, string what, IEnumerable<string> names)
+    /// <summary>Reads entries of which no two may agree in any of <paramref name="unique"/>.</summary>
+    private static ImmutableArray<T> Read<T>(IEnumerable<YamlSection> sections, Func<YamlSection, T> read, params (string Field, Func<T, string> Of)[] unique)
     {
-        if (names.GroupBy(name => name).FirstOrDefault(group => group.Count() > 1) is { } twice)
-            throw new GatewayConfigurationException($"{file}: two {what} are named '{twice.Key}'; each needs a name of its own.");
+        var items = ImmutableArray.CreateBuilder<T>();
+        foreach (var section in sections)
+        {
+            var item = read(section);
+            foreach (var (field, of) in unique)
+                if (items.Any(other => of(other) == of(item))) throw section.Wrong(field, $"an entry before has the {field} '{of(item)}' too; each needs one of its own");
+            items.Add(item);
+        }
+        return items.ToImmutable();
     }
 }

@@ -32,6 +32,13 @@ internal sealed class GatewayEndpoints(GatewayState state)
         return http.Response.WriteAsJsonAsync(new ModelsAnswer("list", [.. models.Select(model => new ModelAnswer(model, "model", 0, "kvasir"))]), Json.ModelsAnswer);
     }
 
+    public Task ModelAsync(HttpContext http)
+    {
+        var id = (string?)http.GetRouteValue("id") ?? "";
+        return state.Fleet.Workers.Any(worker => worker.Models.Contains(id)) ? http.Response.WriteAsJsonAsync(new ModelAnswer(id, "model", 0, "kvasir"), Json.ModelAnswer)
+            : Forwarding.Answers.WriteErrorAsync(http, StatusCodes.Status404NotFound, "invalid_request_error", "model_not_found", $"The model '{id}' is served by no worker.");
+    }
+
     public Task WorkersAsync(HttpContext http) =>
         http.Response.WriteAsJsonAsync(state.Fleet.Workers.Select(Describe).ToArray(), Json.WorkerAnswerArray);
 
@@ -55,9 +62,18 @@ internal sealed class GatewayEndpoints(GatewayState state)
     }
 
     private WorkerAnswer Describe(Worker worker) => new(worker.Address.Name, worker.Address.Address.ToString(), worker.Adapter.Names[0],
-        worker.Health, worker.Draining, worker.Breaker.IsOpen, [.. worker.Models], worker.Load.InFlight, worker.Load.PendingTokens, worker.Load.Decoding,
+        worker.Health, worker.Draining, Drain(worker), worker.Breaker.IsOpen, [.. worker.Models], worker.Load.InFlight, worker.Load.PendingTokens, worker.Load.Decoding,
         worker.Rate.IsMeasured ? Math.Round(worker.Rate.Value(), 1) : null, worker.Trust.State(state.Caches.Events.Knows(worker)), Math.Round(worker.Trust.Factor, 3),
-        worker.Reading.KvUsedRatio, worker.Reading.CapacityTokens, worker.Reading.Running, worker.Reading.Waiting);
+        worker.Trust.Doubt, worker.Trust.Compared, Told(worker), worker.Reading.KvUsedRatio, worker.Reading.CapacityTokens, worker.Reading.Running, worker.Reading.Waiting);
+
+    private static DrainAnswer? Drain(Worker worker) => WorkerDrain.Of(worker) is { } drain ? new DrainAnswer(drain.State, drain.OwnRequests, drain.EngineRequests) : null;
+
+    private EventsAnswer? Told(Worker worker)
+    {
+        if (state.Caches.Events.Told(worker) is not var (counts, orphans, misfits)) return null;
+        double? age = double.IsFinite(counts.NewestSeconds) ? Math.Round((state.Time.GetUtcNow().ToUnixTimeMilliseconds() / 1000.0) - counts.NewestSeconds, 3) : null;
+        return new EventsAnswer(counts.Received, counts.Lost, counts.Gaps, counts.Unreadable, counts.Restarts, orphans, misfits, age);
+    }
 }
 
 internal sealed record StatusAnswer(string Status);
@@ -66,9 +82,13 @@ internal sealed record ModelAnswer(string Id, string Object, long Created, strin
 
 internal sealed record ModelsAnswer(string Object, ModelAnswer[] Data);
 
-internal sealed record WorkerAnswer(string Name, string Address, string Engine, WorkerHealth Health, bool Draining, bool BreakerOpen, string[] Models,
-    int InFlight, long PendingTokens, int Decoding, double? PrefillTokensPerSecond, TrustState Trust, double TrustFactor,
-    double? KvUsedRatio, double? CapacityTokens, double? Running, double? Waiting);
+internal sealed record WorkerAnswer(string Name, string Address, string Engine, WorkerHealth Health, bool Draining, DrainAnswer? Drain, bool BreakerOpen, string[] Models,
+    int InFlight, long PendingTokens, int Decoding, double? PrefillTokensPerSecond, TrustState Trust, double TrustFactor, TrustDoubt TrustDoubt, long Compared,
+    EventsAnswer? Events, double? KvUsedRatio, double? CapacityTokens, double? Running, double? Waiting);
+
+internal sealed record DrainAnswer(DrainState State, int GatewayRequests, double? EngineRequests);
+
+internal sealed record EventsAnswer(long Received, long Lost, long Gaps, long Unreadable, long Restarts, long Orphans, long Misfits, double? NewestAgeSeconds);
 
 [JsonSerializable(typeof(StatusAnswer))]
 [JsonSerializable(typeof(ModelsAnswer))]

@@ -29,7 +29,7 @@ public sealed class Worker
     public Worker(int number, WorkerAddress address, TimeProvider time)
     {
         (Number, Address, _time) = (number, address, time);
-        Breaker = new CircuitBreaker(time);
+        (Breaker, Load) = (new CircuitBreaker(time), new WorkerLoad(time));
         Adapter = address.Engine is { } kind ? EngineAdapter.Of(kind) : EngineAdapter.Of(EngineKind.OpenAi);
         Models = address.Model is { } model ? [model] : [];
     }
@@ -44,7 +44,7 @@ public sealed class Worker
     public EngineAdapter Adapter { get; internal set; }
 
     /// <summary>What was sent there and has not ended.</summary>
-    public WorkerLoad Load { get; } = new();
+    public WorkerLoad Load { get; }
 
     /// <summary>How fast it prefills.</summary>
     public PrefillRate Rate { get; } = new();
@@ -59,7 +59,10 @@ public sealed class Worker
     public WorkerHealth Health { get; private set; }
 
     /// <summary>What its metrics said last.</summary>
-    public EngineReading Reading { get; internal set; } = new();
+    public EngineReading Reading { get; private set; } = new();
+
+    /// <summary>When they were asked for, as the clock's stamp; 0 for never.</summary>
+    public long ReadAt { get; private set; }
 
     /// <summary>Requests that ran or waited there, minus ours, when its metrics were read last.</summary>
     public int OthersWaiting { get; internal set; }
@@ -68,7 +71,14 @@ public sealed class Worker
     public ImmutableArray<string> Models { get; internal set; }
 
     /// <summary>Whether somebody asked to send it nothing new.</summary>
-    public bool Draining { get; set; }
+    public bool Draining
+    {
+        get => DrainingSince is not null;
+        set => DrainingSince = value ? DrainingSince ?? _time.GetTimestamp() : null;
+    }
+
+    /// <summary>When that was, as the clock's stamp.</summary>
+    public long? DrainingSince { get; private set; }
 
     /// <summary>Whether it was sent away by a new configuration.</summary>
     public bool Removed { get; internal set; }
@@ -82,6 +92,11 @@ public sealed class Worker
 
     /// <summary>Whether it serves the model; a worker whose models are unknown may.</summary>
     public bool Serves(string? model) => model is null || Models.IsEmpty || Models.Contains(model);
+
+    /// <summary>Metrics came.</summary>
+    /// <param name="reading">What they say.</param>
+    /// <param name="askedAt">When they were asked for, as the clock's stamp.</param>
+    internal void Take(EngineReading reading, long askedAt) => (Reading, ReadAt) = (reading, askedAt);
 
     /// <summary>A probe came back. True when the worker became ready after it was away, and so may have lost its cache.</summary>
     internal bool Observe(WorkerHealth health)

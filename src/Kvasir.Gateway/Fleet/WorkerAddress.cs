@@ -15,7 +15,9 @@ public sealed record WorkerAddress
     public string? Model { get; init; }
     /// <summary>Key that requests to it carry; null passes the client's on.</summary>
     public string? ApiKey { get; init; }
-    /// <summary>Where it publishes cache events, <c>tcp://10.0.0.1:5557</c>; null for none.</summary>
+    /// <summary>Where its metrics are; null for where its engine has them.</summary>
+    public Uri? Metrics { get; init; }
+    /// <summary>Where it publishes cache events, <c>tcp://10.0.0.1:5557</c>, or where they are asked for, <c>http://10.0.0.1:8000/kv_cache_events</c>; null for none.</summary>
     public string? KvEvents { get; init; }
     /// <summary>Where lost events may be asked for, or null.</summary>
     public string? KvReplay { get; init; }

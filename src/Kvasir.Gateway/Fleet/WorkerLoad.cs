@@ -1,7 +1,8 @@
 namespace Kvasir.Gateway.Fleet;
 
 /// <summary>What the gateway sent to a worker and has not ended: the one place where work in flight is counted.</summary>
-public sealed class WorkerLoad
+/// <param name="time">The clock that says when requests ended; the system's unless told otherwise.</param>
+public sealed class WorkerLoad(TimeProvider? time = null)
 {
     /// <summary>However long it takes, a prompt without a first token is not nearly done.</summary>
     private const double LeastRemaining = 0.1;
@@ -9,14 +10,18 @@ public sealed class WorkerLoad
     /// <summary>Seconds in which what was sent fades to 1/e: several turns of a conversation, and long beside a queue.</summary>
     private const double FadeSeconds = 120;
 
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly Lock _recentLock = new();
     private double _recent, _recentCached, _recentSeconds;
     private int _inFlight, _decoding;
-    private long _pending, _decodingTokens, _started;
+    private long _pending, _decodingTokens, _started, _endedAt;
     private double _progressSeconds;
 
     /// <summary>Requests that have not ended.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);
+
+    /// <summary>When a request ended last, as the clock's stamp; 0 for never.</summary>
+    public long EndedAt => Volatile.Read(ref _endedAt);
 
     /// <summary>Requests between their first and their last token.</summary>
     public int Decoding => Volatile.Read(ref _decoding);
@@ -116,6 +121,7 @@ public sealed class WorkerLoad
                 Interlocked.Decrement(ref _load._decoding);
                 Interlocked.Add(ref _load._decodingTokens, -_promptTokens);
             }
+            Volatile.Write(ref _load._endedAt, _load._time.GetTimestamp());
             Interlocked.Decrement(ref _load._inFlight);
         }
     }

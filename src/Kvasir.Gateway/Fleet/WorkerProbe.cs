@@ -34,7 +34,8 @@ internal sealed class WorkerProbe(WorkerFleet fleet, HttpClient http, TimeProvid
         {
             if (worker.Address.Engine is null && worker.Health is WorkerHealth.Unknown or WorkerHealth.Down) await DetectAsync(worker, cancel);
             var health = await ReadyAsync(worker, cancel);
-            if (health == WorkerHealth.Ready) await DescribeAsync(worker, cancel);
+            // An engine that is asked to stop says that it is not ready, and goes on telling what still runs there.
+            if (health == WorkerHealth.Ready || health == WorkerHealth.NotReady && worker.Draining) await DescribeAsync(worker, cancel);
             Observe(worker, health);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
@@ -73,11 +74,12 @@ internal sealed class WorkerProbe(WorkerFleet fleet, HttpClient http, TimeProvid
     {
         if (worker.Address.Model is null && await TextAsync(worker, new Uri(worker.Address.Address, "/v1/models"), cancel) is { } models)
             worker.Models = ReadModels(models);
-        if (worker.Adapter.MetricsAddress(worker.Address.Address) is not { } metrics || await TextAsync(worker, metrics, cancel) is not { } text) return;
+        var askedAt = time.GetTimestamp();
+        if ((worker.Address.Metrics ?? worker.Adapter.MetricsAddress(worker.Address.Address)) is not { } metrics || await TextAsync(worker, metrics, cancel) is not { } text) return;
         var ours = worker.Load.InFlight;
         var samples = PrometheusSamples.Parse(text);
         var (before, reading) = (worker.Reading, worker.Adapter.Read(samples) with { StartedSeconds = samples.Sum("process_start_time_seconds") });
-        worker.Reading = reading;
+        worker.Take(reading, askedAt);
         // A restart between two probes that missed no answer: the cache is empty though the worker was never away.
         if (reading.IsOfAnotherProcess(before)) restarted(worker);
         var inside = worker.Reading.Running.GetValueOrDefault() + worker.Reading.Waiting.GetValueOrDefault();

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using Kvasir.Gateway.Fleet;
@@ -11,14 +12,21 @@ namespace Kvasir.Gateway.Forwarding;
 /// One try of a request at one worker. The answer's first bytes are read before anything goes to the client (all of them
 /// where it is no stream), so that a worker that fails until then costs the client nothing but time.
 /// </summary>
-internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, string id, bool mayRetry, bool keepsClientKey, TimeProvider time) : HttpTransformer
+/// <param name="decided">Which worker, and why.</param>
+/// <param name="lease">Its share in the worker's load.</param>
+/// <param name="id">The request's id.</param>
+/// <param name="mayRetry">Whether another worker could try after this one.</param>
+/// <param name="keepsClientKey">Whether the client's key goes on to the worker.</param>
+/// <param name="span">What the worker's own span hangs from; null where nothing is traced.</param>
+/// <param name="began">Called with the answer's first bytes: the prompt is computed.</param>
+/// <param name="time">The clock.</param>
+internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, string id, bool mayRetry, bool keepsClientKey, Activity? span, Action<ReadOnlySpan<byte>> began, TimeProvider time) : HttpTransformer
 {
     public const string WorkerHeader = "x-kvasir-worker", CachedHeader = "x-kvasir-cached-tokens", IdHeader = "x-request-id";
 
     /// <summary>Longest answer that is held back until it is whole.</summary>
     private const int LargestHeld = 1 << 20;
     private const int FirstBytes = 4096;
-    private static readonly TimeSpan UntilFirst = TimeSpan.FromMinutes(5);
     private readonly long _sent = time.GetTimestamp();
 
     /// <summary>Sees the answer pass.</summary>
@@ -36,6 +44,14 @@ internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, st
         proxyRequest.Headers.Host = null;
         proxyRequest.Headers.Remove(IdHeader);
         proxyRequest.Headers.TryAddWithoutValidation(IdHeader, id);
+        if (span is not null)
+        {
+            // The worker's span hangs from the one of this try, which is exported, not from one of the connection's, which is not.
+            proxyRequest.Headers.Remove("traceparent");
+            proxyRequest.Headers.Remove("tracestate");
+            proxyRequest.Headers.TryAddWithoutValidation("traceparent", span.Id);
+            if (span.TraceStateString is { Length: > 0 } state) proxyRequest.Headers.TryAddWithoutValidation("tracestate", state);
+        }
         if (decided.Worker.Address.ApiKey is { } key) proxyRequest.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
         // A key of the gateway's is nothing a worker should see.
         else if (!keepsClientKey) proxyRequest.Headers.Authorization = null;
@@ -73,11 +89,9 @@ internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, st
         try
         {
             rest = await response.Content.ReadAsStreamAsync(cancel);
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-            limit.CancelAfter(UntilFirst);
-            for (int count; (count = await rest.ReadAsync(ahead.AsMemory(used), limit.Token)) > 0;)
+            for (int count; (count = await rest.ReadAsync(ahead.AsMemory(used), cancel)) > 0;)
             {
-                if (used == 0) Begin(isStream);
+                if (used == 0) Begin(isStream, ahead.AsSpan(0, count));
                 used += count;
                 if (isStream || used == whole || used >= LargestHeld) break;
                 if (used == ahead.Length) Array.Resize(ref ahead, used * 2);
@@ -106,11 +120,13 @@ internal sealed class Attempt(Router.Decided decided, WorkerLoad.Lease lease, st
         return true;
     }
 
-    private void Begin(bool isStream)
+    private void Begin(bool isStream, ReadOnlySpan<byte> beginning)
     {
         var seconds = time.GetElapsedTime(_sent).TotalSeconds;
         decided.Receipt.FirstTokenSeconds = seconds;
+        began(beginning);
         // The first bytes of a whole answer come with its last: they tell nothing about prefill.
-        if (lease.FirstToken(time.GetTimestamp() / (double)time.TimestampFrequency) && isStream) decided.Worker.Rate.Observe(lease.TokensAhead, seconds);
+        var now = time.GetTimestamp() / (double)time.TimestampFrequency;
+        if (lease.FirstToken(now) && isStream) decided.Worker.Rate.Observe(lease.TokensAhead, seconds, now);
     }
 }

@@ -15,6 +15,7 @@ namespace Kvasir.Gateway.Forwarding;
 internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwarder, HttpMessageInvoker client)
 {
     private const string SessionHeader = "x-session-id";
+    private readonly ResponseHomes _homes = new();
     private readonly ForwarderRequestConfig _config = new() { ActivityTimeout = state.Options.IdleTimeout, AllowResponseBuffering = false };
 
     public async Task HandleAsync(HttpContext http)
@@ -33,7 +34,7 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
         }
         using var inside = state.Enter();
         var queue = state.Doors.Queue;
-        if (!await queue.EnterAsync(allowance.Tenant, http.RequestAborted))
+        if (!await queue.EnterAsync(allowance.Tenant, thought, http.RequestAborted))
         {
             allowance.Settle(thought, 0);
             await RefuseAtTheDoorAsync(http, allowance.Tenant, "overloaded", $"{queue.MostWaiting} requests wait already", TimeSpan.FromSeconds(1));
@@ -44,7 +45,11 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
             var prompt = await state.Prompts.ReadAsync(envelope, body, http.RequestAborted);
             var asked = new Asked(http, id, body, envelope, prompt);
             await ForwardAsync(asked);
-            allowance.Settle(thought, asked.ActualTokens ?? thought);
+            if (asked.ActualTokens is { } actual)
+            {
+                allowance.Settle(thought, actual);
+                queue.Settle(allowance.Tenant, thought, actual);
+            }
         }
         finally
         {
@@ -57,10 +62,11 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
         var (http, model) = (asked.Http, asked.Envelope.Model);
         var tried = new List<Worker>();
         var session = SessionKey(http, asked.Envelope);
+        var home = _homes.Of(http.Request, asked.Envelope.PreviousResponse);
         string? lastFailure = null;
         for (var attempt = 1; attempt <= state.Options.MaxAttempts; attempt++)
         {
-            if (state.Router.Decide(asked.Id, model, asked.Prompt, session, tried) is not { } decided) break;
+            if (state.Router.Decide(asked.Id, model, asked.Prompt, session, tried, home) is not { } decided) break;
             var mayRetry = attempt < state.Options.MaxAttempts && state.Fleet.Workers.Any(worker => worker != decided.Worker && worker.TakesRequests && worker.Serves(model) && !tried.Contains(worker));
             lastFailure = await TryAsync(asked, decided, mayRetry);
             if (lastFailure is null) return;
@@ -79,10 +85,14 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
         using var lease = worker.Load.Begin((int)prompt.Count, (int)decided.UncachedTokens, state.Seconds, worker.Rate.Value(state.Fleet.MeanRate()));
         worker.Breaker.Enter();
         state.Caches.Note(worker, prompt);
-        var attempt = new Attempt(decided, lease, asked.Id, mayRetry, keepsClientKey: !state.Doors.WantsKeys, state.Time);
+        var span = GatewayTracing.Begin(decided, state.Options.Collector);
+        var attempt = new Attempt(decided, lease, asked.Id, mayRetry, keepsClientKey: !state.Doors.WantsKeys, span, beginning =>
+        {
+            state.Caches.Confirm(worker, prompt);
+            if (ResponseHomes.IsCreation(http.Request)) _homes.Remember(beginning, worker);
+        }, state.Time);
         http.Request.Body = new MemoryStream(asked.Body, writable: false);
         if (http.Request.ContentLength is null && asked.Body.Length > 0) http.Request.ContentLength = asked.Body.Length;
-        var span = GatewayTracing.Begin(decided);
         var error = await forwarder.SendAsync(http, worker.Address.Address.ToString(), client, _config, attempt, http.RequestAborted);
         Settle(attempt, decided, asked, error);
         GatewayTracing.End(span, decided.Receipt, error != ForwarderError.None || attempt.Failure is not null);
@@ -102,6 +112,7 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
         else if (error != ForwarderError.None || attempt.WorkerFailed)
         {
             worker.Breaker.Fail();
+            if (receipt.FirstTokenSeconds is null) state.Caches.Withdraw(worker, asked.Prompt);
             receipt.Outcome = attempt.Failure ?? error.ToString();
             state.Metrics.CountFailure(worker.Address.Name);
         }
@@ -117,7 +128,7 @@ internal sealed class RequestForwarder(GatewayState state, IHttpForwarder forwar
             state.Prompts.Learn(asked.Prompt, count);
             asked.ActualTokens = count + completion.GetValueOrDefault();
         }
-        if (cached is { } actual) worker.Trust.Observe(decided.PredictedTokens, actual);
+        if (cached is { } actual) worker.Trust.Observe(decided.PredictedTokens, actual, decided.FromEvents);
         state.Metrics.CountAnswer(worker.Address.Name, receipt, completion);
     }
 

@@ -22,7 +22,8 @@ internal sealed class WatchedStream(ReadOnlyMemory<byte> ahead, Stream rest, Ans
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         int count;
-        if (!_ahead.IsEmpty && !buffer.IsEmpty)
+        // An empty buffer asks whether anything is there to be read: what was read ahead must not wait for what comes next.
+        if (!_ahead.IsEmpty)
         {
             count = Math.Min(_ahead.Length, buffer.Length);
             _ahead[..count].CopyTo(buffer);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 
 namespace Kvasir.Gateway.Forwarding;
@@ -14,8 +13,8 @@ internal static class WorkerConnections
         UseCookies = false,
         EnableMultipleHttp2Connections = true,
         ConnectTimeout = options.ConnectTimeout,
-        // Without a collector a client's traceparent passes as any other header does.
-        ActivityHeadersPropagator = GatewayTracing.IsOn ? DistributedContextPropagator.Current : null,
+        // Whoever forwards writes traceparent; without a collector a client's passes as any other header does.
+        ActivityHeadersPropagator = null,
         PooledConnectionLifetime = TimeSpan.FromMinutes(10),
     }, disposeHandler: true);
 }

@@ -36,6 +36,9 @@ internal sealed class HolderSets
     /// <summary>Bytes held by the pool.</summary>
     public long Bytes => _bits.LongLength * sizeof(ulong) + _free.Count * sizeof(uint);
 
+    /// <summary>Whether <paramref name="holder"/> is in the set.</summary>
+    public bool Contains(uint set, int holder) => set != Empty && ((set & PoolFlag) == 0 ? set == (uint)holder : (Bits(set)[holder >> 6] >> (holder & 63) & 1) != 0);
+
     /// <summary>The set with <paramref name="holder"/> in it; the old reference is given up.</summary>
     public uint Add(uint set, int holder)
     {

@@ -23,6 +23,9 @@ public sealed class KvEventStream(Action<KvEventBatch> apply, Action forget, boo
     private double _lastSeconds = double.NegativeInfinity;
     private bool _started;
 
+    /// <summary>Messages that came, replayed ones included.</summary>
+    public long Received { get; private set; }
+
     /// <summary>The next sequence number that may be applied.</summary>
     public ulong Wanted { get; private set; }
 
@@ -38,24 +41,26 @@ public sealed class KvEventStream(Action<KvEventBatch> apply, Action forget, boo
     /// <summary>Restarts of the publisher that were noticed.</summary>
     public long Restarts { get; private set; }
 
+    /// <summary>When the newest applied message was sent, by the publisher's clock, in seconds since 1970; negative infinity before the first.</summary>
+    public double NewestSeconds => _lastSeconds;
+
     /// <summary>A live message came.</summary>
     public StreamNeed Receive(ulong sequence, ReadOnlyMemory<byte> payload)
     {
-        if (!KvEventReader.TryRead(payload, out var batch, out _))
-        {
-            // What it said is unknown, so it counts as lost.
-            Unreadable++;
-            if (sequence >= Wanted) GiveUp(sequence + 1);
-            return StreamNeed.None;
-        }
+        if (KvEventReader.TryRead(payload, out var batch, out _)) return Receive(sequence, batch);
+        ReceiveUnreadable(sequence);
+        return StreamNeed.None;
+    }
+
+    /// <summary>A live message came that could be read.</summary>
+    public StreamNeed Receive(ulong sequence, KvEventBatch batch)
+    {
+        Received++;
         if (sequence < Wanted)
         {
             if (batch.TimestampSeconds <= _lastSeconds) return StreamNeed.None;
             // An old number with a new time: the publisher counts from zero again, its cache is empty.
-            Restarts++;
-            forget();
-            _held.Clear();
-            (Wanted, _started) = (0, false);
+            Restart();
         }
         _held[sequence] = batch;
         ApplyHeld();
@@ -72,10 +77,22 @@ public sealed class KvEventStream(Action<KvEventBatch> apply, Action forget, boo
         return StreamNeed.None;
     }
 
+    /// <summary>A live message came that could not be read: what it said is unknown, so it counts as lost.</summary>
+    public void ReceiveUnreadable(ulong sequence)
+    {
+        Received++;
+        Unreadable++;
+        // One that was read before would be read again: a low number is a publisher that restarted, perhaps as another release.
+        if (sequence < Wanted) Restart();
+        GiveUp(sequence + 1);
+    }
+
     /// <summary>A replayed message came.</summary>
     public void ReceiveReplayed(ulong sequence, ReadOnlyMemory<byte> payload)
     {
         if (sequence < Wanted || !KvEventReader.TryRead(payload, out var batch, out _)) return;
+        Received++;
+        _started = true;
         _held.TryAdd(sequence, batch);
         ApplyHeld();
     }
@@ -85,6 +102,14 @@ public sealed class KvEventStream(Action<KvEventBatch> apply, Action forget, boo
     {
         ApplyHeld();
         while (_held.Count > 0) GiveUp(_held.Keys.First());
+    }
+
+    private void Restart()
+    {
+        Restarts++;
+        forget();
+        _held.Clear();
+        (Wanted, _started) = (0, false);
     }
 
     private void GiveUp(ulong next)

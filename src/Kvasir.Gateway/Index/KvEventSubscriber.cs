@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using Kvasir.Protocol.KvEvents;
 using NetMQ;
 using NetMQ.Sockets;
@@ -7,11 +8,15 @@ namespace Kvasir.Gateway.Index;
 
 /// <summary>
 /// Subscribes to the cache events of one publisher over ZeroMQ: frames topic, sequence (8 bytes, big-endian), payload.
-/// Missing messages are asked for at the replay address (frames empty, start; answers with or without a topic, ended by
-/// the sequence of eight 0xFF), as vLLM and SGLang serve it.
+/// What was published before, and missing messages, are asked for at the replay address (frames empty, start; answers with
+/// or without a topic, ended by the sequence of eight 0xFF), as vLLM and SGLang serve it: at the start, at every gap, and
+/// whenever nothing came for a while, since a message that was lost last leaves no gap.
 /// </summary>
-public sealed class KvEventSubscriber : IDisposable
+public sealed class KvEventSubscriber : IKvEventFeed
 {
+    /// <summary>Silence after which what may be missing is asked for.</summary>
+    public static readonly TimeSpan QuietBeforeReplay = TimeSpan.FromSeconds(10);
+
     private const int HighWatermark = 100_000;
     private static readonly TimeSpan ReplayIdle = TimeSpan.FromSeconds(2), Pause = TimeSpan.FromMilliseconds(100);
     private readonly string _address;
@@ -36,6 +41,9 @@ public sealed class KvEventSubscriber : IDisposable
     public KvEventStream Stream => _stream;
 
     /// <inheritdoc/>
+    public KvEventCounts Counts => KvEventCounts.Of(_stream);
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         _stop = true;
@@ -49,11 +57,21 @@ public sealed class KvEventSubscriber : IDisposable
         socket.Options.Linger = TimeSpan.Zero;
         socket.Connect(_address);
         socket.SubscribeToAnyTopic();
+        // What comes live meanwhile waits in the socket.
+        Replay();
         var frames = new List<byte[]>();
+        var quietSince = Stopwatch.GetTimestamp();
         while (!_stop)
         {
             frames.Clear();
-            if (!socket.TryReceiveMultipartBytes(Pause, ref frames!)) continue;
+            if (!socket.TryReceiveMultipartBytes(Pause, ref frames!))
+            {
+                if (Stopwatch.GetElapsedTime(quietSince) < QuietBeforeReplay) continue;
+                Replay();
+                quietSince = Stopwatch.GetTimestamp();
+                continue;
+            }
+            quietSince = Stopwatch.GetTimestamp();
             // The topic may be missing where a publisher sends none.
             if (frames.Count < 2 || frames[^2].Length != sizeof(ulong)) continue;
             if (_stream.Receive(BinaryPrimitives.ReadUInt64BigEndian(frames[^2]), frames[^1]) == StreamNeed.Replay) Replay();
@@ -62,9 +80,10 @@ public sealed class KvEventSubscriber : IDisposable
 
     private void Replay()
     {
+        if (_replayAddress is null) return;
         using var socket = new DealerSocket();
         socket.Options.Linger = TimeSpan.Zero;
-        socket.Connect(_replayAddress!);
+        socket.Connect(_replayAddress);
         var start = new byte[sizeof(ulong)];
         BinaryPrimitives.WriteUInt64BigEndian(start, _stream.Wanted);
         socket.SendMoreFrameEmpty().SendFrame(start);

@@ -15,6 +15,9 @@ internal static class PrefixName
     /// <summary>The parent of a first block: whatever must keep equal tokens apart.</summary>
     public static ulong Root(ReadOnlySpan<byte> salt) => XxHash3.HashToUInt64(salt);
 
+    /// <summary>What stands for <paramref name="parent"/> where something besides tokens (adapter, salt, image) is part of what follows.</summary>
+    public static ulong Under(ulong parent, string extra) => Join(parent, XxHash3.HashToUInt64(MemoryMarshal.AsBytes(extra.AsSpan())));
+
     /// <summary>The name of the block with <paramref name="tokens"/> after the block named <paramref name="parent"/>.</summary>
     public static ulong Next(ulong parent, ReadOnlySpan<int> tokens) => Join(parent, XxHash3.HashToUInt64(MemoryMarshal.AsBytes(tokens)));
 

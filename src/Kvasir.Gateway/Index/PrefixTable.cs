@@ -31,12 +31,14 @@ public sealed class PrefixTable
         set => _blocks.MayGrow = _sets.MayGrow = value;
     }
 
-    /// <summary>Notes that <paramref name="holder"/> has the block.</summary>
-    public void Add(ulong block, int holder)
+    /// <summary>Notes that <paramref name="holder"/> has the block. Whether that was known already.</summary>
+    public bool Add(ulong block, int holder)
     {
         ref var set = ref _blocks.FindOrAdd(block, out var added);
-        if (Unsafe.IsNullRef(ref set)) return;
+        if (Unsafe.IsNullRef(ref set)) return false;
+        if (!added && _sets.Contains(set, holder)) return true;
         set = _sets.Add(added ? HolderSets.Empty : set, holder);
+        return false;
     }
 
     /// <summary>Notes that <paramref name="holder"/> no longer has the block.</summary>

@@ -63,6 +63,14 @@ public sealed class RoutedIndex
         }
     }
 
+    /// <summary>A worker did not compute a prompt after all.</summary>
+    public void Forget(int worker, ReadOnlySpan<ulong> chain)
+    {
+        if (_shelves[worker] is not { } shelf) return;
+        foreach (var block in chain)
+            if (shelf.Remove(block)) _prefixes.Remove(block, worker);
+    }
+
     /// <summary>Forgets everything about a worker.</summary>
     public void Clear(int worker)
     {
@@ -114,13 +122,22 @@ public sealed class RoutedIndex
 
         public ulong RemoveOldest()
         {
-            var index = _oldest;
-            var block = _entries[index].Block;
+            var block = _entries[_oldest].Block;
+            Remove(block);
+            return block;
+        }
+
+        /// <summary>Whether the block was there.</summary>
+        public bool Remove(ulong block)
+        {
+            ref var place = ref _places.Find(block);
+            if (Unsafe.IsNullRef(ref place)) return false;
+            var index = place;
             Unlink(index);
             _entries[index].Newer = _free;
             _free = index;
             _places.Remove(block);
-            return block;
+            return true;
         }
 
         private void Unlink(int index)

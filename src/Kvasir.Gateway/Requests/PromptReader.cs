@@ -13,13 +13,8 @@ public sealed class PromptReader(WorkerFleet fleet, Func<Worker, bool> publishes
     private double _bytes = PriorBytes, _tokens = PriorTokens;
 
     /// <summary>The prompt of a request.</summary>
-    public async ValueTask<PromptTokens> ReadAsync(RequestEnvelope envelope, ReadOnlyMemory<byte> body, CancellationToken cancel)
-    {
-        if (envelope.Tokens is { } tokens) return PromptTokens.Of(tokens);
-        if (!envelope.Prompt.IsEmpty && Oracle(envelope.Model) is { } worker && await tokenizer.TokenizeAsync(worker, envelope, body, cancel) is { Length: > 0 } told)
-            return PromptTokens.Of(told);
-        lock (_lock) return PromptTokens.OfText(envelope.Prompt.Span, _tokens / _bytes);
-    }
+    public async ValueTask<PromptTokens> ReadAsync(RequestEnvelope envelope, ReadOnlyMemory<byte> body, CancellationToken cancel) =>
+        (await TokensAsync(envelope, body, cancel)).For(envelope.Model, envelope.CacheSalt);
 
     /// <summary>About how many tokens a request's prompt has, without asking anybody.</summary>
     public double Estimate(RequestEnvelope envelope)
@@ -34,12 +29,26 @@ public sealed class PromptReader(WorkerFleet fleet, Func<Worker, bool> publishes
         lock (_lock) (_bytes, _tokens) = (_bytes * Memory + prompt.Ids.Length * 4.0, _tokens * Memory + actualTokens);
     }
 
-    /// <summary>Who knows the model's tokens best: the least busy of those whose events need them.</summary>
-    private Worker? Oracle(string? model)
+    private async ValueTask<PromptTokens> TokensAsync(RequestEnvelope envelope, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    {
+        if (envelope.Tokens is { } tokens) return PromptTokens.Of(tokens);
+        if (envelope.IsTokenizable && Oracle(envelope) is { } worker && await tokenizer.TokenizeAsync(worker, envelope, body, cancel) is { Length: > 0 } told)
+            return PromptTokens.Of(told);
+        lock (_lock) return PromptTokens.OfText(envelope.Prompt.Span, _tokens / _bytes);
+    }
+
+    /// <summary>The least busy of those that can say a model's tokens, where somebody's events need them.</summary>
+    private Worker? Oracle(RequestEnvelope envelope)
     {
         Worker? best = null;
+        var isNeeded = false;
         foreach (var worker in fleet.Workers)
-            if (worker.TakesRequests && worker.Serves(model) && publishes(worker) && (best is null || worker.Load.InFlight < best.Load.InFlight)) best = worker;
-        return best;
+        {
+            if (!worker.TakesRequests || !worker.Serves(envelope.Model)) continue;
+            isNeeded |= publishes(worker);
+            var isAble = worker.Adapter.TokenizePath is not null && (!envelope.IsChat || worker.Adapter.TokenizesMessages);
+            if (isAble && (best is null || worker.Load.InFlight < best.Load.InFlight)) best = worker;
+        }
+        return isNeeded ? best : null;
     }
 }

@@ -22,11 +22,20 @@ public sealed class PromptTokens
     /// <summary>Tokens of the prompt, estimated where they are not known.</summary>
     public double Count { get; }
 
+    /// <summary>The model that is asked, which may be an adapter; or null.</summary>
+    public string? Model { get; private init; }
+
+    /// <summary>What keeps its blocks apart from equal ones, or null.</summary>
+    public string? Salt { get; private init; }
+
     /// <summary>Tokens per id: 1 for tokens, the estimate for text.</summary>
     public double PerId => Ids.Length == 0 ? 1 : Count / Ids.Length;
 
     /// <summary>The model's tokens.</summary>
     public static PromptTokens Of(int[] tokens) => new(tokens, true, tokens.Length);
+
+    /// <summary>The same prompt to a model and under a salt.</summary>
+    public PromptTokens For(string? model, string? salt) => new(Ids, AreTokens, Count) { Model = model, Salt = salt };
 
     /// <summary>Text of which no tokenizer is known.</summary>
     /// <param name="text">Its bytes.</param>

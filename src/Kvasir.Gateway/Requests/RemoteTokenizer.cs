@@ -24,7 +24,7 @@ public sealed class RemoteTokenizer(HttpClient http)
         limit.CancelAfter(Patience);
         try
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(worker.Address.Address, path)) { Content = new ByteArrayContent(Write(envelope, body.Span)) };
+            using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(worker.Address.Address, path)) { Content = new ByteArrayContent(Write(worker, envelope, body.Span)) };
             request.Content.Headers.ContentType = new("application/json");
             if (worker.Address.ApiKey is { } key) request.Headers.Authorization = new("Bearer", key);
             using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
@@ -38,19 +38,24 @@ public sealed class RemoteTokenizer(HttpClient http)
         }
     }
 
-    private static byte[] Write(RequestEnvelope envelope, ReadOnlySpan<byte> body)
+    private static byte[] Write(Worker worker, RequestEnvelope envelope, ReadOnlySpan<byte> body)
     {
         var buffer = new MemoryStream(body.Length + 64);
         using (var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true }))
         {
             writer.WriteStartObject();
             if (envelope.Model is { } model) writer.WriteString("model", model);
-            writer.WritePropertyName(envelope.IsChat ? "messages" : "prompt");
+            writer.WritePropertyName(envelope.IsChat ? "messages" : worker.Adapter.TokenizedField);
             writer.WriteRawValue(body[envelope.PromptRange], skipInputValidation: true);
             if (envelope.IsChat && !envelope.Tools.Equals(default))
             {
                 writer.WritePropertyName("tools");
                 writer.WriteRawValue(body[envelope.Tools], skipInputValidation: true);
+            }
+            foreach (var (name, value) in envelope.Templating)
+            {
+                writer.WritePropertyName(name);
+                writer.WriteRawValue(body[value], skipInputValidation: true);
             }
             writer.WriteEndObject();
         }

@@ -16,7 +16,10 @@ public sealed class CacheView : IDisposable
     public const int BlockTokens = 16;
 
     private const int DefaultCapacityTokens = 1 << 20, RecentBlocks = 1 << 15, MostCapacityBlocks = 1 << 22;
-    private static readonly TimeSpan Recent = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long what was only sent is believed to be there: bursts end sooner.</summary>
+    public static readonly TimeSpan Recent = TimeSpan.FromSeconds(30);
+
     private readonly Lock _lock = new();
     private readonly RoutedIndex _routed, _recent;
     private readonly EventIndex _names;
@@ -25,13 +28,14 @@ public sealed class CacheView : IDisposable
 
     /// <param name="workers">Most workers.</param>
     /// <param name="time">The clock.</param>
-    public CacheView(int workers, TimeProvider time)
+    /// <param name="http">Asks workers whose events must be fetched.</param>
+    public CacheView(int workers, TimeProvider time, HttpClient? http = null)
     {
         (_workers, _time) = (workers, time);
         _routed = new RoutedIndex(workers, DefaultCapacityTokens / BlockTokens);
         _recent = new RoutedIndex(workers, RecentBlocks, (long)(Recent.TotalSeconds * time.TimestampFrequency));
         _names = new EventIndex(BlockTokens, 1);
-        Events = new EventSources(workers);
+        Events = new EventSources(workers, time, http);
     }
 
     /// <summary>What workers publish.</summary>
@@ -53,20 +57,22 @@ public sealed class CacheView : IDisposable
         var lengths = ArrayPool<int>.Shared.Rent(2 * _workers);
         var routed = lengths.AsSpan(0, _workers);
         var recent = lengths.AsSpan(_workers, _workers);
-        var blocks = _names.Name(prompt.Ids, chain);
+        var blocks = Name(prompt, chain);
         var approximate = false;
         foreach (var worker in workers) approximate |= !IsExact(worker, prompt);
         lock (_lock)
         {
             // A fleet of publishers needs only what was sent a moment ago.
             if (approximate) _routed.Match(chain.AsSpan(0, blocks), _time.GetTimestamp(), routed);
-            if (prompt.AreTokens) _recent.Match(chain.AsSpan(0, blocks), _time.GetTimestamp(), recent);
+            _recent.Match(chain.AsSpan(0, blocks), _time.GetTimestamp(), recent);
         }
-        if (prompt.AreTokens) Events.Predict(prompt.Ids, chain.AsSpan(0, blocks), BlockTokens, device, slower);
+        if (prompt.AreTokens) Events.Predict(prompt, chain.AsSpan(0, blocks), BlockTokens, device, slower);
+        // The last token is always computed, and with it its block.
+        var most = Math.Max(0, (prompt.Ids.Length - 1) / BlockTokens);
         foreach (var worker in workers)
         {
             var number = worker.Number;
-            var sent = (IsExact(worker, prompt) ? recent[number] : routed[number]) * BlockTokens * prompt.PerId;
+            var sent = Math.Min(most, IsExact(worker, prompt) ? recent[number] : Math.Max(recent[number], routed[number])) * BlockTokens * prompt.PerId;
             slower[number] = Math.Max(0, slower[number] - Math.Max(0, sent - device[number]));
             device[number] = Math.Max(device[number], sent);
         }
@@ -74,22 +80,24 @@ public sealed class CacheView : IDisposable
         ArrayPool<ulong>.Shared.Return(chain);
     }
 
-    /// <summary>Whether a worker's own events answer for a prompt.</summary>
-    public bool IsExact(Worker worker, PromptTokens prompt) => prompt.AreTokens && Events.Knows(worker);
+    /// <summary>Whether a worker's own events answer for a prompt: they are there, and told of most that was found there lately.</summary>
+    public bool IsExact(Worker worker, PromptTokens prompt) => prompt.AreTokens && Events.Knows(worker) && !worker.Trust.AreEventsMissing;
 
-    /// <summary>A prompt was sent to a worker, which will hold it soon.</summary>
-    public void Note(Worker worker, PromptTokens prompt)
+    /// <summary>A prompt is being sent to a worker, which will hold it soon if all goes well.</summary>
+    public void Note(Worker worker, PromptTokens prompt) => Name(prompt, chain => _recent.Note(worker.Number, chain, _time.GetTimestamp()));
+
+    /// <summary>The worker failed before it answered.</summary>
+    public void Withdraw(Worker worker, PromptTokens prompt) => Name(prompt, chain => _recent.Forget(worker.Number, chain));
+
+    /// <summary>A worker answered a prompt, which it therefore holds.</summary>
+    public void Confirm(Worker worker, PromptTokens prompt)
     {
-        var chain = ArrayPool<ulong>.Shared.Rent(Math.Max(1, prompt.Ids.Length / BlockTokens));
-        var blocks = _names.Name(prompt.Ids, chain);
         var capacity = worker.Address.CapacityTokens ?? worker.Reading.CapacityTokens ?? DefaultCapacityTokens;
-        lock (_lock)
+        Name(prompt, chain =>
         {
             _routed.SetCapacity(worker.Number, (int)Math.Clamp(capacity / prompt.PerId / BlockTokens, 1, MostCapacityBlocks));
-            _routed.Note(worker.Number, chain.AsSpan(0, blocks), _time.GetTimestamp());
-            if (prompt.AreTokens) _recent.Note(worker.Number, chain.AsSpan(0, blocks), _time.GetTimestamp());
-        }
-        ArrayPool<ulong>.Shared.Return(chain);
+            _routed.Note(worker.Number, chain, _time.GetTimestamp());
+        });
     }
 
     /// <summary>Forgets a worker: it left or restarted.</summary>
@@ -106,4 +114,16 @@ public sealed class CacheView : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Events.Dispose();
+
+    private void Name(PromptTokens prompt, Action<ReadOnlySpan<ulong>> take)
+    {
+        var chain = ArrayPool<ulong>.Shared.Rent(Math.Max(1, prompt.Ids.Length / BlockTokens));
+        var blocks = Name(prompt, chain);
+        lock (_lock) take(chain.AsSpan(0, blocks));
+        ArrayPool<ulong>.Shared.Return(chain);
+    }
+
+    /// <summary>Of text, the model is part of the names: a worker keeps its models' caches apart. Of tokens, an adapter that events tell of.</summary>
+    private int Name(PromptTokens prompt, ulong[] chain) =>
+        _names.Name(prompt.Ids, chain, !prompt.AreTokens || prompt.Model is { } model && Events.KnowsAdapter(model) ? prompt.Model : null, prompt.Salt);
 }

@@ -1,19 +1,25 @@
 using System.Buffers;
 using Kvasir.Gateway.Fleet;
 using Kvasir.Gateway.Index;
+using Kvasir.Gateway.Requests;
 using Kvasir.Protocol.KvEvents;
 
 namespace Kvasir.Gateway.Routing;
 
-/// <summary>The exact indexes, one per block size, and the subscribers that feed them.</summary>
-public sealed class EventSources(int workers) : IDisposable
+/// <summary>The exact indexes, one per block size, and the feeds that fill them.</summary>
+/// <param name="workers">Most workers.</param>
+/// <param name="time">The clock.</param>
+/// <param name="http">Asks workers whose events must be fetched; without it they are not.</param>
+public sealed class EventSources(int workers, TimeProvider time, HttpClient? http = null) : IDisposable
 {
-    private const int LargestBlock = 1 << 16, MostRanks = 64, MeasureEvery = 1024;
+    private const int LargestBlock = 1 << 16, MeasureEvery = 1024, MostTails = 3;
     private static readonly int Tiers = Enum.GetValues<KvTier>().Length;
     private readonly Lock _lock = new();
     private readonly Dictionary<int, EventIndex> _byBlockSize = [];
-    private readonly Dictionary<Worker, List<KvEventSubscriber>> _subscribers = [];
-    private readonly int[] _blockSizeOf = new int[workers], _groupOf = new int[workers];
+    private readonly Dictionary<Worker, List<IKvEventFeed>> _feeds = [];
+    private readonly HashSet<string> _adapters = new(StringComparer.Ordinal);
+    private readonly Known[] _known = new Known[workers];
+    private readonly long[] _misfits = new long[workers];
     private int _unmeasured;
 
     /// <summary>Whether any worker has told events.</summary>
@@ -34,7 +40,24 @@ public sealed class EventSources(int workers) : IDisposable
     /// <summary>Whether a worker's events are in an index.</summary>
     public bool Knows(Worker worker)
     {
-        lock (_lock) return _blockSizeOf[worker.Number] > 0;
+        lock (_lock) return _known[worker.Number].BlockSize > 0;
+    }
+
+    /// <summary>Whether events told of blocks of a LoRA adapter by that name.</summary>
+    public bool KnowsAdapter(string name)
+    {
+        lock (_lock) return _adapters.Count > 0 && _adapters.Contains(name);
+    }
+
+    /// <summary>
+    /// What came of a worker's events, how many stored blocks hung from unknown ones, and how many events had more or fewer
+    /// tokens than their blocks; null where nobody listens.
+    /// </summary>
+    public (KvEventCounts Counts, long Orphans, long Misfits)? Told(Worker worker)
+    {
+        lock (_lock)
+            return !_feeds.TryGetValue(worker, out var feeds) ? null
+                : (feeds.Aggregate(new KvEventCounts(0, 0, 0, 0, 0, double.NegativeInfinity), (sum, feed) => sum + feed.Counts), _byBlockSize.Values.Sum(index => index.OrphansOf(worker.Number)), _misfits[worker.Number]);
     }
 
     /// <summary>Begins to listen to a worker that publishes.</summary>
@@ -43,64 +66,75 @@ public sealed class EventSources(int workers) : IDisposable
         if (worker.Address.KvEvents is not { } address) return;
         lock (_lock)
         {
-            if (_subscribers.ContainsKey(worker)) return;
-            var list = _subscribers[worker] = [];
-            for (var rank = 0; rank < Math.Clamp(worker.Address.DataParallelRanks, 1, MostRanks); rank++)
-                list.Add(new KvEventSubscriber(AtRank(address, rank), worker.Address.KvReplay is { } replay ? AtRank(replay, rank) : null,
-                    Applying(worker, rank), () => Lose(worker)));
+            if (_feeds.ContainsKey(worker)) return;
+            var feeds = _feeds[worker] = [];
+            if (address.StartsWith("http", StringComparison.Ordinal))
+            {
+                if (http is not null) feeds.Add(new KvEventPoller(new Uri(address), worker.Address.ApiKey, http, time, (rank, batch) => Apply(worker, rank, batch), rank => Lose(worker, rank)));
+                return;
+            }
+            for (var rank = 0; rank < Math.Clamp(worker.Address.DataParallelRanks, 1, EventIndex.MostRanks); rank++)
+                feeds.Add(Subscriber(worker, address, rank));
         }
     }
 
     /// <summary>Stops listening to a worker and forgets it.</summary>
     public void Unsubscribe(Worker worker)
     {
-        List<KvEventSubscriber>? subscribers;
-        lock (_lock) _subscribers.Remove(worker, out subscribers);
-        subscribers?.ForEach(subscriber => subscriber.Dispose());
+        List<IKvEventFeed>? feeds;
+        lock (_lock) _feeds.Remove(worker, out feeds);
+        feeds?.ForEach(feed => feed.Dispose());
         Clear(worker);
     }
 
     /// <summary>Forgets what a worker holds.</summary>
     public void Clear(Worker worker)
     {
-        lock (_lock)
-        {
-            foreach (var index in _byBlockSize.Values) index.Clear(worker.Number);
-            _blockSizeOf[worker.Number] = 0;
-        }
+        lock (_lock) Forget(worker.Number);
     }
 
     /// <summary>Applies a batch of a worker's events.</summary>
+    /// <param name="worker">The worker.</param>
+    /// <param name="rank">The rank whose port it came from; the one that the batch names counts more.</param>
+    /// <param name="batch">The batch.</param>
     public void Apply(Worker worker, int rank, KvEventBatch batch)
     {
+        rank = Math.Clamp(batch.DataParallelRank ?? rank, 0, EventIndex.MostRanks - 1);
         lock (_lock)
             foreach (var change in batch.Events) Apply(worker, rank, change);
     }
 
     /// <summary>Adds what indexes say about a prompt's tokens: on the device, and beyond that on slower tiers.</summary>
-    /// <param name="tokens">The prompt.</param>
-    /// <param name="named">The prompt's blocks, named already.</param>
+    /// <param name="prompt">The prompt; its last token is always computed.</param>
+    /// <param name="named">The prompt's blocks, named already, where neither salt nor adapter is in the names.</param>
     /// <param name="namedSize">Tokens in each of those.</param>
     /// <param name="device">Raised to the tokens on devices [workers].</param>
     /// <param name="slower">Raised to the tokens beyond those on slower tiers [workers].</param>
-    public void Predict(ReadOnlySpan<int> tokens, ReadOnlySpan<ulong> named, int namedSize, Span<double> device, Span<double> slower)
+    public void Predict(PromptTokens prompt, ReadOnlySpan<ulong> named, int namedSize, Span<double> device, Span<double> slower)
     {
+        var tokens = prompt.Ids.AsSpan(0, Math.Max(0, prompt.Ids.Length - 1));
         lock (_lock)
+        {
+            var adapter = prompt.Model is { } model && _adapters.Contains(model) ? model : null;
             foreach (var index in _byBlockSize.Values)
-                if (index.BlockSize == namedSize) Predict(index, named, device, slower);
-                else Predict(index, tokens, device, slower);
+            {
+                if (prompt.Salt is not null) PredictSalted(index, tokens, adapter, prompt.Salt, device, slower);
+                else if (index.BlockSize == namedSize && adapter is null) Predict(index, named[..Math.Min(named.Length, tokens.Length / namedSize)], null, device, slower);
+                else PredictNamed(index, tokens, adapter, null, null, device, slower);
+            }
+        }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        List<KvEventSubscriber> all;
+        List<IKvEventFeed> all;
         lock (_lock)
         {
-            all = [.. _subscribers.Values.SelectMany(list => list)];
-            _subscribers.Clear();
+            all = [.. _feeds.Values.SelectMany(list => list)];
+            _feeds.Clear();
         }
-        foreach (var subscriber in all) subscriber.Dispose();
+        foreach (var feed in all) feed.Dispose();
     }
 
     /// <summary>The address of a data-parallel rank: engines count ports up from the first.</summary>
@@ -110,34 +144,86 @@ public sealed class EventSources(int workers) : IDisposable
         return rank > 0 && int.TryParse(address.AsSpan(colon + 1), out var port) ? $"{address[..colon]}:{port + rank}" : address;
     }
 
-    private Action<KvEventBatch> Applying(Worker worker, int rank) => batch => Apply(worker, batch.DataParallelRank ?? rank, batch);
+    private KvEventSubscriber Subscriber(Worker worker, string address, int rank) => new(AtRank(address, rank),
+        worker.Address.KvReplay is { } replay ? AtRank(replay, rank) : null, batch => Apply(worker, rank, batch), () => Lose(worker, rank));
 
-    private void Lose(Worker worker)
+    private void Lose(Worker worker, int rank)
     {
-        Clear(worker);
+        lock (_lock)
+        {
+            if (IndexOf(worker.Number) is { } index) index.Clear(worker.Number, rank);
+        }
         worker.Trust.MarkLossy();
     }
 
+    private void Forget(int worker)
+    {
+        IndexOf(worker)?.Clear(worker);
+        _known[worker] = default;
+    }
+
+    private EventIndex? IndexOf(int worker) => _known[worker].BlockSize > 0 ? _byBlockSize[_known[worker].BlockSize] : null;
+
     private void Apply(Worker worker, int rank, KvEvent change)
     {
-        // Ranks name their blocks independently: the rank is part of the group.
-        change = change switch
+        ref var known = ref _known[worker.Number];
+        known.Worker = worker;
+        switch (change)
         {
-            BlocksStored stored => stored with { Group = (stored.Group * MostRanks) + rank },
-            BlocksRemoved removed => removed with { Group = (removed.Group * MostRanks) + rank },
-            _ => change,
-        };
-        if (change is BlocksStored { BlockSize: > 0 and <= LargestBlock } first)
-        {
-            if (!_byBlockSize.TryGetValue(first.BlockSize, out var index)) _byBlockSize[first.BlockSize] = index = new EventIndex(first.BlockSize, workers);
-            index.Apply(worker.Number, change);
-            // Of groups with unlike blocks the first, which attends to everything, says how far a prefix reaches.
-            if (_blockSizeOf[worker.Number] == 0 || first.Group / MostRanks <= _groupOf[worker.Number])
-                (_blockSizeOf[worker.Number], _groupOf[worker.Number]) = (first.BlockSize, first.Group / MostRanks);
-            Measure(first.Blocks.Length);
-            return;
+            case BlocksStored { Tokens.IsEmpty: false } stored:
+                if (!Fits(stored) || IsTailOfNothing(ref known, stored))
+                {
+                    // A wrong block size would cut the tokens into blocks that the engine does not have.
+                    _misfits[worker.Number]++;
+                    worker.Trust.MarkLossy();
+                    return;
+                }
+                if (known.BlockSize == 0 && stored.Tokens.Length < stored.BlockSize || !Heeds(worker.Number, stored)) return;
+                if (stored.Adapter is not null) _adapters.Add(stored.Adapter);
+                IndexOf(worker.Number)!.Apply(worker.Number, stored, rank);
+                Measure(stored.Blocks.Length);
+                break;
+            case BlocksStored moved when moved.Group == known.Group:
+                IndexOf(worker.Number)?.Apply(worker.Number, moved, rank);
+                break;
+            case BlocksRemoved removed when removed.Group == known.Group:
+                IndexOf(worker.Number)?.Apply(worker.Number, removed, rank);
+                break;
+            case AllBlocksCleared:
+                IndexOf(worker.Number)?.Apply(worker.Number, change, rank);
+                break;
         }
-        foreach (var index in _byBlockSize.Values) index.Apply(worker.Number, change);
+    }
+
+    /// <summary>Every block but the last must be full.</summary>
+    private static bool Fits(BlocksStored stored) => stored.BlockSize <= LargestBlock && stored.Tokens.Length <= (long)stored.Blocks.Length * stored.BlockSize
+        && stored.Tokens.Length > (stored.Blocks.Length - 1L) * stored.BlockSize;
+
+    /// <summary>
+    /// Short pages end texts, so full ones come before them: where one after another is told and never a full one, pages
+    /// are smaller than their events say. The first few may be of texts that began before anybody listened.
+    /// </summary>
+    private static bool IsTailOfNothing(ref Known known, BlocksStored stored) =>
+        known.BlockSize == 0 && stored.Parent is not null && stored.Tokens.Length < stored.BlockSize && ++known.Tails > MostTails;
+
+    /// <summary>
+    /// Whether blocks are of the one group that says how far a prefix reaches: one that keeps whole texts before one that
+    /// does not, then the first. Groups with a window let go of blocks that the prefix does not need.
+    /// </summary>
+    private bool Heeds(int worker, BlocksStored stored)
+    {
+        ref var known = ref _known[worker];
+        var ahead = known.BlockSize == 0 ? -1 : (stored.IsPartial, stored.Group).CompareTo((known.IsPartial, known.Group));
+        if (ahead > 0) return false;
+        if (ahead < 0 || stored.BlockSize != known.BlockSize)
+        {
+            // Another group, or the worker came back with blocks of another size.
+            var of = known.Worker;
+            Forget(worker);
+            known = new Known { Worker = of, BlockSize = stored.BlockSize, Group = stored.Group, IsPartial = stored.IsPartial };
+            if (!_byBlockSize.ContainsKey(stored.BlockSize)) _byBlockSize[stored.BlockSize] = new EventIndex(stored.BlockSize, workers);
+        }
+        return true;
     }
 
     /// <summary>Adding up all tables takes longer than a block: it is done once in a thousand.</summary>
@@ -149,24 +235,39 @@ public sealed class EventSources(int workers) : IDisposable
         foreach (var index in _byBlockSize.Values) index.MayGrow = mayGrow;
     }
 
-    private void Predict(EventIndex index, ReadOnlySpan<int> tokens, Span<double> device, Span<double> slower)
+    /// <summary>Engines write one salt in unlike ways: each way is named once, for the workers that write it so.</summary>
+    private void PredictSalted(EventIndex index, ReadOnlySpan<int> tokens, string? adapter, string salt, Span<double> device, Span<double> slower)
+    {
+        foreach (var written in _known.Where(known => known.BlockSize == index.BlockSize).Select(known => known.Worker!.Adapter.SaltInEvents(salt)).Distinct())
+            PredictNamed(index, tokens, adapter, written, known => known.Worker!.Adapter.SaltInEvents(salt) == written, device, slower);
+    }
+
+    private void PredictNamed(EventIndex index, ReadOnlySpan<int> tokens, string? adapter, string? salt, Func<Known, bool>? of, Span<double> device, Span<double> slower)
     {
         var chain = ArrayPool<ulong>.Shared.Rent(Math.Max(1, tokens.Length / index.BlockSize));
-        Predict(index, chain.AsSpan(0, index.Name(tokens, chain)), device, slower);
+        Predict(index, chain.AsSpan(0, index.Name(tokens, chain, adapter, salt)), of, device, slower);
         ArrayPool<ulong>.Shared.Return(chain);
     }
 
-    private void Predict(EventIndex index, ReadOnlySpan<ulong> chain, Span<double> device, Span<double> slower)
+    private void Predict(EventIndex index, ReadOnlySpan<ulong> chain, Func<Known, bool>? of, Span<double> device, Span<double> slower)
     {
         var lengths = ArrayPool<int>.Shared.Rent(workers * Tiers);
         index.Match(chain, lengths.AsSpan(0, workers * Tiers));
         for (var worker = 0; worker < workers; worker++)
         {
-            if (_blockSizeOf[worker] != index.BlockSize) continue;
+            if (_known[worker].BlockSize != index.BlockSize || of is not null && !of(_known[worker])) continue;
             var (near, far) = (lengths[index.HolderOf(worker, KvTier.Device)], lengths[index.HolderOf(worker, KvTier.Remote)]);
             device[worker] = Math.Max(device[worker], near * index.BlockSize);
             slower[worker] = Math.Max(slower[worker], (far - near) * index.BlockSize);
         }
         ArrayPool<int>.Shared.Return(lengths);
+    }
+
+    /// <summary>What a worker's events are like.</summary>
+    private struct Known
+    {
+        public Worker? Worker;
+        public int BlockSize, Group, Tails;
+        public bool IsPartial;
     }
 }

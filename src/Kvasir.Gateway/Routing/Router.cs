@@ -30,8 +30,9 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
     /// <param name="Worker">Who takes the request.</param>
     /// <param name="PredictedTokens">Tokens that its sources say it holds, before trust.</param>
     /// <param name="UncachedTokens">Tokens that it probably has to compute.</param>
+    /// <param name="FromEvents">Whether the worker's events answered for the prompt.</param>
     /// <param name="Receipt">Why.</param>
-    public sealed record Decided(Worker Worker, double PredictedTokens, double UncachedTokens, DecisionReceipt Receipt);
+    public sealed record Decided(Worker Worker, double PredictedTokens, double UncachedTokens, bool FromEvents, DecisionReceipt Receipt);
 
     /// <summary>Chooses a worker, or null where none takes requests for the model.</summary>
     /// <param name="id">The request's id.</param>
@@ -39,7 +40,8 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
     /// <param name="prompt">The prompt.</param>
     /// <param name="session">Names the conversation, or zero.</param>
     /// <param name="tried">Workers that failed this request.</param>
-    public Decided? Decide(string id, string? model, PromptTokens prompt, ulong session, List<Worker> tried)
+    /// <param name="home">The worker that keeps what the request is about, which takes it if it can; or null.</param>
+    public Decided? Decide(string id, string? model, PromptTokens prompt, ulong session, List<Worker> tried, Worker? home = null)
     {
         var capacity = fleet.Capacity;
         var workers = ArrayPool<Worker>.Shared.Rent(capacity);
@@ -48,7 +50,8 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
         try
         {
             var count = 0;
-            foreach (var worker in fleet.Workers)
+            if (home is { TakesRequests: true } && home.Serves(model) && !tried.Contains(home)) workers[count++] = home;
+            else foreach (var worker in fleet.Workers)
                 if (worker.TakesRequests && worker.Serves(model) && !tried.Contains(worker)) workers[count++] = worker;
             return count == 0 ? null : Choose(id, model, prompt, session, tried.Count + 1, workers.AsSpan(0, count), candidates.AsSpan(0, count),
                 tokens.AsSpan(0, capacity), tokens.AsSpan(capacity, capacity));
@@ -68,7 +71,7 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
         var meanRate = fleet.MeanRate();
         var now = time.GetTimestamp() / (double)time.TimestampFrequency;
         for (var i = 0; i < workers.Length; i++)
-            candidates[i] = Look(workers[i], cached[workers[i].Number], slower[workers[i].Number], workers[i].Rate.Value(meanRate), now);
+            candidates[i] = Look(workers[i], cached[workers[i].Number], slower[workers[i].Number], workers[i].Rate.Value(meanRate, now), now);
         ulong draw;
         long turn;
         lock (_lock) (draw, turn) = ((ulong)random.NextInt64(), _turn++);
@@ -101,7 +104,7 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
             Attempt = attempt,
         };
         log.Add(receipt);
-        return new Decided(worker, cached[worker.Number], Math.Max(1, prompt.Count - candidates[chosen].CachedTokens), receipt);
+        return new Decided(worker, cached[worker.Number], Math.Max(1, prompt.Count - candidates[chosen].CachedTokens), caches.IsExact(worker, prompt), receipt);
     }
 
     private ImmutableArray<ShadowChoice> Ask(in RoutingSnapshot snapshot, ReadOnlySpan<Worker> workers)
@@ -133,7 +136,7 @@ public sealed class Router(WorkerFleet fleet, CacheView caches, DecisionLog log,
         for (var i = 0; i < kept; i++)
         {
             var (worker, candidate) = (workers[best[i].Index], candidates[best[i].Index]);
-            receipts[i] = new CandidateReceipt(worker.Address.Name, (float)Math.Round(candidate.CachedTokens), worker.Trust.State(caches.IsExact(worker, prompt)),
+            receipts[i] = new CandidateReceipt(worker.Address.Name, (float)Math.Round(candidate.CachedTokens), worker.Trust.State(prompt.AreTokens && caches.Events.Knows(worker)),
                 candidate.InFlight, (float)Math.Round(candidate.PendingTokens), (float)Math.Round(best[i].Seconds, 6));
         }
         return ImmutableCollectionsMarshal.AsImmutableArray(receipts);

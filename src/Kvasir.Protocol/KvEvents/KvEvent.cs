@@ -26,10 +26,15 @@ public sealed record BlocksStored : KvEvent
     public KvTier Tier { get; init; }
     /// <summary>Name (or number, as text) of the LoRA adapter whose keys and values these are, or null.</summary>
     public string? Adapter { get; init; }
-    /// <summary>What besides tokens and adapter went into each block's name (salts, images), as opaque text; empty where nothing did.</summary>
+    /// <summary>
+    /// What besides tokens and adapter went into each block's name, as text: a salt as it is, anything else (images, embeddings)
+    /// opaque; null for a block where nothing did, empty where nothing did anywhere.
+    /// </summary>
     public ImmutableArray<string?> ExtraKeys { get; init; } = [];
     /// <summary>The cache group in models whose layers keep different blocks (sliding windows, hybrids).</summary>
     public int Group { get; init; }
+    /// <summary>Whether the group's layers keep less than the whole text (windows, states): its blocks say little about how far a prefix reaches.</summary>
+    public bool IsPartial { get; init; }
 }
 
 /// <summary>Blocks left a tier.</summary>

@@ -15,10 +15,15 @@ public static class KvEventReader
     public const int MaximumItemsPerEvent = 1 << 20;
 
     private const int MaximumDepth = 16;
+    private const char Separator = '\0';
+
+    /// <summary>Kinds of vLLM's cache groups that do not keep the whole text.</summary>
+    private static readonly string?[] PartialKinds =
+        ["sliding_window", "sliding_window_mla", "chunked_local_attention", "mamba", "encoder_only_attention", "cross_attention"];
 
     private static readonly string[] BatchFields = ["ts", "events", "data_parallel_rank"];
     private static readonly string[] StoredFields =
-        ["type", "block_hashes", "parent_block_hash", "token_ids", "block_size", "lora_id", "medium", "lora_name", "extra_keys", "group_idx"];
+        ["type", "block_hashes", "parent_block_hash", "token_ids", "block_size", "lora_id", "medium", "lora_name", "extra_keys", "group_idx", "kv_cache_spec_kind"];
     private static readonly string[] RemovedFields = ["type", "block_hashes", "medium", "group_idx"];
 
     /// <summary>Reads one batch. False, with a reason, when the payload is not one; unknown event types are skipped.</summary>
@@ -97,7 +102,8 @@ public static class KvEventReader
         ImmutableArray<int> tokens = [];
         ImmutableArray<string?> extra = [];
         int blockSize = 0, group = 0;
-        string? adapterName = null, adapterId = null;
+        string? adapterName = null, adapterId = null, salt = null;
+        var isPartial = false;
         var tier = KvTier.Device;
         var fields = new FieldCursor(ref reader, StoredFields);
         while (fields.Next(ref reader, out var name))
@@ -109,18 +115,25 @@ public static class KvEventReader
                 case "token_ids": tokens = ReadTokens(ref reader); break;
                 case "block_size": blockSize = reader.ReadInt32(); break;
                 case "lora_id": adapterId = ReadOptionalInt(ref reader)?.ToString(CultureInfo.InvariantCulture); break;
+                // SGLang puts a map with the salt here.
+                case "lora_name" when reader.NextMessagePackType == MessagePackType.Map: salt = ReadSalt(ref reader); break;
                 case "lora_name": adapterName = reader.ReadString(); break;
+                case "cache_salt" or "metadata": salt = ReadSalt(ref reader); break;
+                case "kv_cache_spec_kind": isPartial = PartialKinds.Contains(reader.ReadString()); break;
                 case "medium": tier = ReadTier(ref reader); break;
                 case "group_idx": group = ReadOptionalInt(ref reader) ?? 0; break;
                 case "extra_keys": extra = ReadExtraKeys(ref reader); break;
                 default: Skip(ref reader); break;
             }
         }
-        if (blockSize <= 0) throw new FormatException($"BlockStored with a block size of {blockSize}.");
+        // Blocks that move between tiers are told without tokens, and sometimes without a size.
+        if (blockSize < 0 || blockSize == 0 && !tokens.IsEmpty) throw new FormatException($"BlockStored with a block size of {blockSize}.");
+        // A salt that is told of every page is part of the first one's name alone.
+        if (salt is not null && parent is null && blocks.Length > 0) extra = [salt, .. Enumerable.Repeat<string?>(null, blocks.Length - 1)];
         return new BlocksStored
         {
             Blocks = blocks, Parent = parent, Tokens = tokens, BlockSize = blockSize, Tier = tier,
-            Adapter = adapterName ?? adapterId, ExtraKeys = extra, Group = group,
+            Adapter = adapterName ?? adapterId, ExtraKeys = Without(adapterName, extra), Group = group, IsPartial = isPartial,
         };
     }
 
@@ -185,18 +198,56 @@ public static class KvEventReader
         return tokens.MoveToImmutable();
     }
 
+    /// <summary>Per block nothing, or a list of what went into its name: texts as they are, all else by its bytes.</summary>
     private static ImmutableArray<string?> ReadExtraKeys(ref MessagePackReader reader)
     {
         if (reader.TryReadNil()) return [];
         var keys = ImmutableArray.CreateBuilder<string?>(CheckedCount(reader.ReadArrayHeader()));
         for (var i = 0; i < keys.Capacity; i++)
         {
-            var start = reader.Position;
-            var absent = reader.NextMessagePackType == MessagePackType.Nil;
-            Skip(ref reader);
-            keys.Add(absent ? null : Convert.ToHexString(System.Buffers.BuffersExtensions.ToArray(reader.Sequence.Slice(start, reader.Position))));
+            if (reader.TryReadNil())
+            {
+                keys.Add(null);
+                continue;
+            }
+            if (reader.NextMessagePackType != MessagePackType.Array)
+            {
+                keys.Add(ReadExtraKey(ref reader));
+                continue;
+            }
+            var parts = new string[CheckedCount(reader.ReadArrayHeader())];
+            for (var part = 0; part < parts.Length; part++) parts[part] = ReadExtraKey(ref reader);
+            keys.Add(string.Join(Separator, parts));
         }
         return keys.MoveToImmutable();
+    }
+
+    private static string ReadExtraKey(ref MessagePackReader reader)
+    {
+        if (reader.NextMessagePackType == MessagePackType.String) return reader.ReadString()!;
+        var start = reader.Position;
+        Skip(ref reader);
+        return Convert.ToHexString(System.Buffers.BuffersExtensions.ToArray(reader.Sequence.Slice(start, reader.Position)));
+    }
+
+    /// <summary>vLLM counts the adapter's name among the extra keys of every block, newer releases besides telling it on its own.</summary>
+    private static ImmutableArray<string?> Without(string? adapter, ImmutableArray<string?> keys)
+    {
+        if (adapter is null || keys.IsEmpty) return keys;
+        return [.. keys.Select(key => key == adapter ? null : key?.StartsWith(adapter + Separator, StringComparison.Ordinal) == true ? key[(adapter.Length + 1)..] : key)];
+    }
+
+    private static string? ReadSalt(ref MessagePackReader reader)
+    {
+        if (reader.TryReadNil()) return null;
+        if (reader.NextMessagePackType == MessagePackType.String) return reader.ReadString();
+        string? salt = null;
+        for (var left = reader.ReadMapHeader(); left > 0; left--)
+        {
+            if (reader.ReadString() == "cache_salt" && reader.NextMessagePackType == MessagePackType.String) salt = reader.ReadString();
+            else Skip(ref reader);
+        }
+        return salt;
     }
 
     private static KvTier ReadTier(ref MessagePackReader reader) => reader.ReadString()?.ToUpperInvariant() switch

@@ -5,8 +5,12 @@ using Kvasir.Protocol.KvEvents;
 namespace Kvasir.Simulation.Mock;
 
 /// <summary>A prefix cache without keys and values: names of blocks, the least recently used of which give way, and the events an engine would publish.</summary>
-public sealed class MockCache(int blockSize, int capacityBlocks)
+/// <param name="blockSize">Tokens per block.</param>
+/// <param name="capacityBlocks">Blocks that it holds.</param>
+/// <param name="toldBlockSize">Tokens per block that events tell of.</param>
+public sealed class MockCache(int blockSize, int capacityBlocks, int? toldBlockSize = null)
 {
+    private readonly int _told = toldBlockSize ?? blockSize;
     private readonly Lock _lock = new();
     private readonly Dictionary<UInt128, LinkedListNode<UInt128>> _blocks = [];
     private readonly LinkedList<UInt128> _order = new();
@@ -45,7 +49,7 @@ public sealed class MockCache(int blockSize, int capacityBlocks)
                 events.Add(new BlocksStored
                 {
                     Blocks = [.. chain.Skip(first).Select(Key)], Parent = first == 0 ? null : Key(chain[first - 1]),
-                    Tokens = [.. tokens.Skip(first * blockSize).Take((chain.Length - first) * blockSize)], BlockSize = blockSize,
+                    Tokens = [.. tokens.Skip(first * blockSize).Take((chain.Length - first) * blockSize)], BlockSize = _told,
                 });
             var gone = ImmutableArray.CreateBuilder<BlockKey>();
             while (_blocks.Count > capacityBlocks)
@@ -56,6 +60,17 @@ public sealed class MockCache(int blockSize, int capacityBlocks)
             }
             if (gone.Count > 0) events.Add(new BlocksRemoved { Blocks = gone.ToImmutable() });
             return events.ToImmutable();
+        }
+    }
+
+    /// <summary>Forgets everything; the event that tells of it.</summary>
+    public ImmutableArray<KvEvent> Clear()
+    {
+        lock (_lock)
+        {
+            _blocks.Clear();
+            _order.Clear();
+            return [new AllBlocksCleared()];
         }
     }
 

@@ -20,11 +20,15 @@ namespace Kvasir.Simulation.Mock;
 public sealed class MockWorker : IAsyncDisposable
 {
     private const double TokensPerByte = 0.25;
+
+    /// <summary>What another chat template would put before a prompt: no whole block.</summary>
+    private static readonly int[] HiddenTemplate = [1, 2, 3, 4, 5, 6, 7];
     private readonly WebApplication _app;
     private readonly MockEvents? _events;
     private readonly SemaphoreSlim _prefill = new(1);
     private readonly Random _random;
     private readonly Lock _lock = new();
+    private readonly HashSet<string> _responses = new(StringComparer.Ordinal);
     private int _running, _waiting;
     private long _promptTokens, _cachedTokens, _answered;
 
@@ -32,7 +36,7 @@ public sealed class MockWorker : IAsyncDisposable
     {
         (Options, _app) = (options, app);
         _random = new Random(options.Seed);
-        Cache = new MockCache(options.BlockSize, options.CapacityTokens / options.BlockSize);
+        Cache = new MockCache(options.BlockSize, options.CapacityTokens / options.BlockSize, options.EventBlockSize);
         if (options.EventPort is { } port) _events = new MockEvents(options, port, time);
     }
 
@@ -53,6 +57,9 @@ public sealed class MockWorker : IAsyncDisposable
 
     /// <summary>The Authorization header of the last answered request, or null for none.</summary>
     public string? LastAuthorization { get; private set; }
+
+    /// <summary>The traceparent header of the last request that was not refused, or null for none.</summary>
+    public string? LastTraceParent { get; private set; }
 
     /// <summary>Listens.</summary>
     public static async Task<MockWorker> StartAsync(MockWorkerOptions options, TimeProvider? time = null)
@@ -82,11 +89,32 @@ public sealed class MockWorker : IAsyncDisposable
     private void Map(WebApplication app)
     {
         app.MapGet("/health", () => "ok");
-        app.MapGet("/v1/models", http => WriteAsync(http, $$"""{"object":"list","data":[{"id":"{{Options.Model}}","object":"model","owned_by":"mock"}]}"""));
+        app.MapGet("/v1/models", http => WriteAsync(http, $$"""{"object":"list","data":[{"id":"{{Options.Model}}","object":"model","owned_by":"{{(Options.SgLang ? "sglang" : "vllm")}}"}]}"""));
         app.MapGet("/metrics", http => http.Response.WriteAsync(Metrics()));
         app.MapPost("/tokenize", TokenizeAsync);
         app.MapPost("/v1/chat/completions", http => AnswerAsync(http, chat: true));
         app.MapPost("/v1/completions", http => AnswerAsync(http, chat: false));
+        app.MapGet("/v1/responses/{id}", RecallAsync);
+        app.MapPost("/v1/{**path}", http => AnswerAsync(http, chat: false));
+        if (Options.SgLang)
+        {
+            app.MapGet("/health_generate", () => "ok");
+            app.MapGet("/server_info", http => WriteAsync(http, $$"""{"model_path":"{{Options.Model}}","page_size":{{Options.BlockSize}},"max_total_num_tokens":{{Options.CapacityTokens}}}"""));
+            app.MapPost("/flush_cache", Clear);
+        }
+        else
+        {
+            app.MapGet("/ping", () => "pong");
+            app.MapGet("/version", http => WriteAsync(http, """{"version":"mock"}"""));
+            app.MapPost("/reset_prefix_cache", Clear);
+        }
+    }
+
+    private string Clear()
+    {
+        var events = Cache.Clear();
+        _events?.Publish(events);
+        return "cleared";
     }
 
     private static async Task TokenizeAsync(HttpContext http)
@@ -107,25 +135,27 @@ public sealed class MockWorker : IAsyncDisposable
     {
         LastAuthorization = http.Request.Headers.Authorization.FirstOrDefault();
         var (envelope, prompt) = await ReadAsync(http);
-        var (error, hang, breaks) = Draw();
-        if (error)
+        var fault = Draw();
+        if (fault.Error)
         {
             http.Response.StatusCode = StatusCodes.Status500InternalServerError;
             await WriteAsync(http, """{"error":{"message":"ordered to fail","type":"server_error","code":500}}""");
             return;
         }
-        if (hang) await Task.Delay(Timeout.Infinite, http.RequestAborted);
+        if (fault.Hang) await Task.Delay(Timeout.Infinite, http.RequestAborted);
+        if (Options.HidesTemplate) prompt = [.. HiddenTemplate, .. prompt];
+        LastTraceParent = http.Request.Headers.TraceParent.FirstOrDefault();
         var cached = await PrefillAsync(prompt, http.RequestAborted);
         Interlocked.Increment(ref _running);
         try
         {
             var count = envelope.MaxTokens ?? 16;
-            if (envelope.Stream) await StreamAsync(http, chat, prompt.Length, cached, count, breaks);
+            if (envelope.Stream) await StreamAsync(http, chat, prompt.Length, cached, count, fault);
             else
             {
                 await Task.Delay(Options.TokenTime * count, http.RequestAborted);
                 var choice = chat ? """{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"length"}""" : """{"index":0,"text":"ok","finish_reason":"length"}""";
-                await WriteAsync(http, $$"""{"id":"mock","object":"chat.completion","model":"{{Options.Model}}","choices":[{{choice}}],{{Usage(prompt.Length, cached, count)}}}""");
+                await WriteAsync(http, $$"""{"id":"{{NameOf(http)}}","object":"chat.completion","model":"{{Options.Model}}","choices":[{{choice}}],{{Usage(prompt.Length, cached, count)}}}""");
             }
             Interlocked.Increment(ref _answered);
         }
@@ -143,7 +173,7 @@ public sealed class MockWorker : IAsyncDisposable
             await _prefill.WaitAsync(cancel);
             try
             {
-                var cached = Cache.Match(prompt);
+                var cached = Options.HidesSalt ? 0 : Cache.Match(prompt);
                 var seconds = (prompt.Length - cached) / Options.PrefillTokensPerSecond;
                 if (seconds > 0.0005) await Task.Delay(TimeSpan.FromSeconds(seconds), cancel);
                 _events?.Publish(Cache.Add(prompt));
@@ -163,7 +193,25 @@ public sealed class MockWorker : IAsyncDisposable
         }
     }
 
-    private async Task StreamAsync(HttpContext http, bool chat, int prompt, int cached, int count, bool breaks)
+    /// <summary>Responses are stored, by name alone.</summary>
+    private string NameOf(HttpContext http)
+    {
+        if (!http.Request.Path.StartsWithSegments("/v1/responses")) return "mock";
+        var id = $"resp_{Guid.NewGuid():N}";
+        lock (_lock) _responses.Add(id);
+        return id;
+    }
+
+    private Task RecallAsync(HttpContext http)
+    {
+        var id = (string)http.GetRouteValue("id")!;
+        bool isKnown;
+        lock (_lock) isKnown = _responses.Contains(id);
+        http.Response.StatusCode = isKnown ? StatusCodes.Status200OK : StatusCodes.Status404NotFound;
+        return WriteAsync(http, $$"""{"id":"{{id}}","object":"response"}""");
+    }
+
+    private async Task StreamAsync(HttpContext http, bool chat, int prompt, int cached, int count, Fault fault)
     {
         http.Response.ContentType = "text/event-stream";
         var delta = chat ? """{"index":0,"delta":{"content":"x"},"finish_reason":null}""" : """{"index":0,"text":"x","finish_reason":null}""";
@@ -172,19 +220,20 @@ public sealed class MockWorker : IAsyncDisposable
         {
             await http.Response.Body.WriteAsync(chunk, http.RequestAborted);
             await http.Response.Body.FlushAsync(http.RequestAborted);
-            if (breaks)
+            if (fault.Break)
             {
                 http.Abort();
                 return;
             }
+            if (fault.Stall) await Task.Delay(Timeout.Infinite, http.RequestAborted);
             if (i + 1 < count && Options.TokenTime > TimeSpan.Zero) await Task.Delay(Options.TokenTime, http.RequestAborted);
         }
         await http.Response.WriteAsync($$"""data: {"id":"mock","object":"chat.completion.chunk","choices":[],{{Usage(prompt, cached, count)}}}""" + "\n\ndata: [DONE]\n\n", http.RequestAborted);
     }
 
-    private (bool Error, bool Hang, bool Breaks) Draw()
+    private Fault Draw()
     {
-        lock (_lock) return (_random.NextDouble() < Options.ErrorShare, _random.NextDouble() < Options.HangShare, _random.NextDouble() < Options.BreakShare);
+        lock (_lock) return new Fault(_random.NextDouble() < Options.ErrorShare, _random.NextDouble() < Options.HangShare, _random.NextDouble() < Options.BreakShare, _random.NextDouble() < Options.StallShare);
     }
 
     private string Metrics()
@@ -205,4 +254,6 @@ public sealed class MockWorker : IAsyncDisposable
         http.Response.ContentType = "application/json";
         return http.Response.WriteAsync(json, http.RequestAborted);
     }
+
+    private readonly record struct Fault(bool Error, bool Hang, bool Break, bool Stall);
 }

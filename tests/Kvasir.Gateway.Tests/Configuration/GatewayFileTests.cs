@@ -60,6 +60,11 @@ public sealed class GatewayFileTests
     [InlineData("workers:\n  - url: http://a:1\ndiscovery:\n  - port: 80\n", 4, "dns")]
     [InlineData("workers:\n  - url: [\n", 3, "YAML")]
     [InlineData("workers:\n  - url: http://a:1\n    apiKeyVariable: KVASIR_NO_SUCH_VARIABLE\n", 3, "KVASIR_NO_SUCH_VARIABLE")]
+    [InlineData("workers:\n  - url: http://a:1\n    engine: llama.cpp\n    kvEvents: tcp://a:5557\n", 4, "llama.cpp")]
+    [InlineData("workers:\n  - url: http://a:1\n    engine: vllm\n    kvEvents: http://a:1\n", 4, "tcp://")]
+    [InlineData("workers:\n  - {name: a, url: 'http://a:1'}\n  - {name: a, url: 'http://b:1'}\n", 3, "'a'")]
+    [InlineData("workers:\n  - url: http://a:1\n  - url: http://a:1\n", 3, "a:1")]
+    [InlineData($"workers:\n  - url: http://a:1\ntenants:\n  - {{name: a, keySha256: {Hash}}}\n  - {{name: b, keySha256: {Hash}}}\n", 5, "keySha256")]
     public void What_is_wrong_is_named_with_its_line(string text, int line, string named)
     {
         var error = Assert.Throws<GatewayConfigurationException>(() => GatewayFile.Parse("gateway.yaml", text));
@@ -70,9 +75,18 @@ public sealed class GatewayFileTests
     [Theory]
     [InlineData("")]
     [InlineData("port: 80\n")]
-    [InlineData("workers:\n  - {name: a, url: 'http://a:1'}\n  - {name: a, url: 'http://b:1'}\n")]
-    public void A_file_without_workers_or_with_one_name_twice_is_refused(string text) =>
+    public void A_file_without_workers_is_refused(string text) =>
         Assert.Throws<GatewayConfigurationException>(() => GatewayFile.Parse("gateway.yaml", text));
+
+    [Theory]
+    [InlineData("http://a:8000", "http://a:8000/kv_cache_events")]
+    [InlineData("http://a:9000/events", "http://a:9000/events")]
+    [InlineData("tcp://a:5557", "tcp://a:5557")]
+    public void Events_of_TensorRt_Llm_are_fetched_or_subscribed_to(string written, string read)
+    {
+        var options = GatewayFile.Parse("gateway.yaml", $"workers:\n  - url: http://a:8000\n    engine: tensorrt-llm\n    metrics: http://a:9400/prometheus\n    kvEvents: {written}\n");
+        Assert.Equal((read, "http://a:9400/prometheus"), (options.Workers[0].KvEvents, options.Workers[0].Metrics!.AbsoluteUri));
+    }
 
     [Fact]
     public async Task A_change_takes_effect_while_running_and_keeps_what_is_known_of_workers_that_stay()

@@ -62,6 +62,103 @@ public sealed class FaultTests
     }
 
     [Fact]
+    public async Task A_stream_that_stalls_is_ended_and_leaves_no_trace_in_the_counts()
+    {
+        await using var fleet = await TestFleet.StartAsync(1, _ => TestFleet.Fast with { StallShare = 1 }, options => options with { IdleTimeout = TimeSpan.FromSeconds(1) });
+        using var response = await fleet.AskAsync("hello", stream: true, completion: HttpCompletionOption.ResponseHeadersRead);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
+        Assert.StartsWith("data: ", await reader.ReadLineAsync(), StringComparison.Ordinal);
+        await Assert.ThrowsAnyAsync<Exception>(() => reader.ReadToEndAsync());
+        await fleet.SettleAsync();
+        await TestFleet.UntilAsync(() => fleet.Workers[0].Inside == 0);
+    }
+
+    [Fact]
+    public async Task A_worker_that_hangs_after_its_headers_is_given_up_and_another_answers()
+    {
+        using var listener = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var stop = new CancellationTokenSource();
+        var hanging = HangAfterHeadersAsync(listener, stop.Token);
+        var address = new Uri($"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
+        await using (var fleet = await TestFleet.StartAsync(1, change: options => options with
+        {
+            IdleTimeout = TimeSpan.FromSeconds(1), Policy = "round-robin",
+            Workers = [new Gateway.Fleet.WorkerAddress { Name = "hangs", Address = address, Engine = Kvasir.Adapters.EngineKind.OpenAi, Model = "mock" }, .. options.Workers],
+        }))
+        {
+            using var response = await fleet.AskAsync("hello", stream: true);
+            Assert.Equal((HttpStatusCode.OK, "w0"), (response.StatusCode, response.Headers.GetValues("x-kvasir-worker").Single()));
+            Assert.Equal(1, fleet.State.Fleet.Find("hangs")!.Load.Started);
+            await fleet.SettleAsync();
+        }
+        await stop.CancelAsync();
+        listener.Stop();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => hanging);
+    }
+
+    [Fact]
+    public async Task What_a_worker_was_sent_and_failed_is_not_believed_to_be_there()
+    {
+        await using var fleet = await TestFleet.StartAsync(2, i => TestFleet.Fast with { ErrorShare = i == 0 ? 1 : 0 }, options => options with { Policy = "round-robin" });
+        var text = TestFleet.Text(1, 4000);
+        using (await fleet.AskAsync(text)) { }
+        await fleet.SettleAsync();
+        Assert.Equal((1, 1), (fleet.State.Fleet.Workers[0].Load.Started, fleet.State.Fleet.Workers[1].Load.Started));
+        fleet.Workers[0].Options.ErrorShare = 0;
+        for (var i = 0; i < 2; i++)
+            using (await fleet.AskAsync(text)) { }
+        await fleet.SettleAsync();
+        var decisions = (await fleet.GetAsync("/gateway/decisions?limit=2")).EnumerateArray()
+            .ToDictionary(decision => decision.GetProperty("chosen").GetString()!, decision => decision.GetProperty("predicted_cached_tokens").GetDouble());
+        Assert.Equal(0, decisions["w0"]);
+        Assert.True(decisions["w1"] > 900, "What was answered is believed.");
+    }
+
+    [Fact]
+    public async Task What_a_worker_hangs_over_is_believed_for_half_a_minute_at_most()
+    {
+        var time = new ShiftedTime();
+        await using var fleet = await TestFleet.StartAsync(1, _ => TestFleet.Fast with { HangShare = 1 }, time: time);
+        var text = TestFleet.Text(1, 4000);
+        using var leave = new CancellationTokenSource(500);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => fleet.AskAsync(text, cancel: leave.Token));
+        await fleet.SettleAsync();
+        fleet.Workers[0].Options.HangShare = 0;
+        time.Pass(Gateway.Routing.CacheView.Recent + TimeSpan.FromSeconds(1));
+        using (await fleet.AskAsync(text)) { }
+        await fleet.SettleAsync();
+        Assert.Equal(0, (await fleet.GetAsync("/gateway/decisions?limit=1"))[0].GetProperty("predicted_cached_tokens").GetDouble());
+    }
+
+    /// <summary>Events that are seconds late, as minutes would be: what was sent is predicted meanwhile, and afterwards everything is known.</summary>
+    [Fact]
+    public async Task Events_that_are_late_cost_no_request_and_leave_nothing_wrong_once_they_came()
+    {
+        await using var fleet = await TestFleet.StartAsync(2, _ => TestFleet.Fast with { EventPort = TestFleet.FreePort(), CapacityTokens = 4096 });
+        await fleet.AskUntilKnownAsync();
+        foreach (var worker in fleet.Workers) worker.Options.EventDelay = TimeSpan.FromSeconds(3);
+        await AllSucceedAsync(fleet, 30, stream: false);
+        var text = TestFleet.Text(5000, 2000);
+        using (await fleet.AskAsync(text)) { }
+        using (var burst = await fleet.AskAsync(text)) Assert.True(int.Parse(burst.Headers.GetValues("x-kvasir-cached-tokens").Single()) > 400);
+        await TestFleet.UntilAsync(() => fleet.State.Caches.Events.Blocks == fleet.Workers.Sum(worker => worker.Cache.Count));
+        await fleet.SettleAsync();
+    }
+
+    [Fact]
+    public async Task Under_all_policies_every_worker_gets_requests()
+    {
+        foreach (var policy in Gateway.Policies.PolicyCatalog.Names.Except(["session", "consistent-hash"]))
+        {
+            await using var fleet = await TestFleet.StartAsync(3, change: options => options with { Policy = policy });
+            await AllSucceedAsync(fleet, 60, stream: true);
+            Assert.All(fleet.Workers, worker => Assert.True(worker.Answered > 0, $"{policy}: {string.Join(", ", fleet.Workers.Select(other => other.Answered))}"));
+        }
+    }
+
+    [Fact]
     public async Task A_worker_that_restarts_empty_is_believed_empty()
     {
         await using var fleet = await TestFleet.StartAsync(1);
@@ -151,5 +248,32 @@ public sealed class FaultTests
             if (stream) Assert.EndsWith("data: [DONE]\n\n", text, StringComparison.Ordinal);
         });
         await fleet.SettleAsync();
+    }
+
+    /// <summary>Answers probes, and of everything else the headers of a stream alone.</summary>
+    private static async Task HangAfterHeadersAsync(System.Net.Sockets.TcpListener listener, CancellationToken stop)
+    {
+        var held = new List<System.Net.Sockets.TcpClient>();
+        try
+        {
+            while (true)
+            {
+                var client = await listener.AcceptTcpClientAsync(stop);
+                held.Add(client);
+                _ = Task.Run(async () =>
+                {
+                    var (stream, buffer) = (client.GetStream(), new byte[16 << 10]);
+                    while (await stream.ReadAsync(buffer, stop) is > 0 and var count)
+                    {
+                        var isProbe = System.Text.Encoding.ASCII.GetString(buffer, 0, count).StartsWith("GET", StringComparison.Ordinal);
+                        await stream.WriteAsync(isProbe ? "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"u8.ToArray() : "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"u8.ToArray(), stop);
+                    }
+                }, stop);
+            }
+        }
+        finally
+        {
+            held.ForEach(client => client.Dispose());
+        }
     }
 }

@@ -38,6 +38,15 @@ public sealed class ForwardingTests
     }
 
     [Fact]
+    public async Task The_first_token_does_not_wait_for_the_second()
+    {
+        await using var fleet = await TestFleet.StartAsync(1, _ => TestFleet.Fast with { TokenTime = TimeSpan.FromMinutes(1) });
+        using var response = await fleet.AskAsync("hello", stream: true, maxTokens: 5, completion: HttpCompletionOption.ResponseHeadersRead).WaitAsync(TimeSpan.FromSeconds(30));
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
+        Assert.StartsWith("data: ", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30)), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_client_that_leaves_frees_the_worker()
     {
         await using var fleet = await TestFleet.StartAsync(1, _ => TestFleet.Fast with { TokenTime = TimeSpan.FromSeconds(1) });

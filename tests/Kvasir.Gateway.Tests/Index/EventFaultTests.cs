@@ -35,6 +35,42 @@ public sealed class EventFaultTests
         for (var seed = 1; seed <= 60; seed++) Run(seed, 0.2, 0.1, 0.1, restarts: false, canReplay: true);
     }
 
+    /// <summary>A stream that is late tells the past: what is believed is what the cache held when the newest message that arrived was sent.</summary>
+    [Fact]
+    public void However_late_messages_are_what_is_believed_is_what_was_there_when_the_newest_was_sent()
+    {
+        for (var seed = 1; seed <= 40; seed++)
+        {
+            var random = new Random(seed);
+            var index = new EventIndex(BlockSize, 1);
+            var stream = new KvEventStream(batch => batch.Events.ToList().ForEach(change => index.Apply(0, change)), () => index.Clear(0), canReplay: false);
+            var cache = new MockCache(BlockSize, CapacityBlocks);
+            var prompts = Enumerable.Range(0, 12).Select(_ => Enumerable.Range(0, random.Next(4, 40)).Select(_ => random.Next(50)).ToArray()).ToArray();
+            var late = new Queue<(int Due, byte[] Payload, int[] Held)>();
+            ulong number = 0;
+            for (var step = 0; step < Steps; step++)
+            {
+                // Each is late by up to half the run, and none overtakes another.
+                late.Enqueue((step + random.Next(Steps / 2), Payload(step, cache.Add(prompts[random.Next(prompts.Length)])), [.. prompts.Select(prompt => cache.Match([.. prompt, 0]))]));
+                while (late.TryPeek(out var next) && next.Due <= step)
+                {
+                    late.Dequeue();
+                    stream.Receive(number++, next.Payload);
+                    for (var i = 0; i < prompts.Length; i++) Assert.Equal(next.Held[i], Believed(index, prompts[i]));
+                }
+            }
+            Assert.Equal(0, stream.Lost);
+        }
+    }
+
+    private static int Believed(EventIndex index, int[] prompt)
+    {
+        var chain = new ulong[prompt.Length / BlockSize];
+        var lengths = new int[Enum.GetValues<KvTier>().Length];
+        index.Match(chain.AsSpan(0, index.Name(prompt, chain)), lengths);
+        return lengths[index.HolderOf(0, KvTier.Device)] * BlockSize;
+    }
+
     private static void Run(int seed, double lost, double doubled, double reordered, bool restarts, bool canReplay)
     {
         var random = new Random(seed);
@@ -80,10 +116,7 @@ public sealed class EventFaultTests
 
         void Check(int[] prompt)
         {
-            var chain = new ulong[prompt.Length / BlockSize];
-            var lengths = new int[Enum.GetValues<KvTier>().Length];
-            index.Match(chain.AsSpan(0, index.Name(prompt, chain)), lengths);
-            var believed = lengths[index.HolderOf(0, KvTier.Device)] * BlockSize;
+            var believed = Believed(index, prompt);
             // The cache's own word leaves out the last token, which is always computed.
             var held = cache.Match([.. prompt, 0]);
             Assert.True(believed <= held, $"seed {seed}: {believed} tokens are believed where {held} are held");

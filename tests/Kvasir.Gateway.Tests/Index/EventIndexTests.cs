@@ -90,6 +90,16 @@ public sealed class EventIndexTests
     }
 
     [Fact]
+    public void A_key_that_names_another_block_no_longer_names_the_first()
+    {
+        var index = new EventIndex(BlockSize, workers: 1);
+        index.Apply(0, Stored(1, Tokens(4)));
+        index.Apply(0, Stored(1, Tokens(4, first: 500)));
+        Assert.Equal((0, 1), (Match(index, 0, KvTier.Device, Tokens(4)), Match(index, 0, KvTier.Device, Tokens(4, first: 500))));
+        Assert.Equal(1, index.Blocks);
+    }
+
+    [Fact]
     public void A_copy_in_host_memory_may_come_without_tokens()
     {
         var index = new EventIndex(BlockSize, workers: 1);

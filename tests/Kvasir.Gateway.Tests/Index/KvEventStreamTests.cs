@@ -87,6 +87,42 @@ public sealed class KvEventStreamTests
         Assert.Equal([0.0, 2], applied);
     }
 
+    [Fact]
+    public void A_message_that_cannot_be_read_with_a_number_that_was_passed_is_a_restart()
+    {
+        var stream = Stream(canReplay: false);
+        for (ulong i = 0; i < 5; i++) stream.Receive(i, Payload(i));
+        stream.Receive(0, new byte[] { 0xC1 });
+        Assert.True(forgotten > 0);
+        Assert.Equal((1L, 1L, 1UL), (stream.Restarts, stream.Unreadable, stream.Wanted));
+        stream.Receive(1, Payload(10));
+        Assert.Equal(10, applied[^1]);
+    }
+
+    [Fact]
+    public void What_was_published_before_is_applied_by_a_replay_at_the_start()
+    {
+        var stream = Stream(canReplay: true);
+        for (ulong i = 0; i < 3; i++) stream.ReceiveReplayed(i, Payload(i));
+        stream.EndReplay();
+        Assert.Equal(StreamNeed.None, stream.Receive(3, Payload(3)));
+        // What came live while the replay ran comes twice.
+        Assert.Equal(StreamNeed.None, stream.Receive(2, Payload(2)));
+        Assert.Equal([0.0, 1, 2, 3], applied);
+        Assert.Equal((0, 0L, 0L, 0L), (forgotten, stream.Gaps, stream.Lost, stream.Restarts));
+    }
+
+    [Fact]
+    public void A_message_that_is_minutes_late_is_not_applied_after_those_that_followed_it()
+    {
+        var stream = Stream(canReplay: false);
+        stream.Receive(0, Payload(0));
+        for (ulong i = 2; i < 500; i++) stream.Receive(i, Payload(i));
+        stream.Receive(1, Payload(1));
+        Assert.Equal((1, 1L, 0L), (forgotten, stream.Lost, stream.Restarts));
+        Assert.DoesNotContain(1.0, applied);
+    }
+
     private KvEventStream Stream(bool canReplay) => new(batch => applied.Add(batch.TimestampSeconds), () => forgotten++, canReplay);
 
     private static ReadOnlyMemory<byte> Payload(double seconds)

@@ -1,3 +1,4 @@
+using Kvasir.Adapters;
 using Kvasir.Checkpoints;
 using Kvasir.Engine;
 using Kvasir.Gateway.Index;
@@ -74,13 +75,14 @@ public sealed class KvasirEventsTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Texts_under_a_salt_are_not_taken_for_those_without()
+    public async Task Texts_under_a_salt_are_found_under_it_alone()
     {
         using var subscriber = Subscribe();
         var prompt = Enumerable.Range(1, 100).ToArray();
         await foreach (var _ in _engine.Submit(new GenerationRequest { Prompt = [.. prompt], MaxTokens = 1, CacheSalt = "tenant" })) { }
         Assert.Equal(0, await ForetoldAsync(prompt));
-        Assert.True(_index.Blocks > 0);
+        var adapter = EngineAdapter.Of(EngineKind.Kvasir);
+        Assert.Equal((96, 0), (Foretold(prompt, adapter.SaltInEvents("tenant")), Foretold(prompt, adapter.SaltInEvents("other"))));
     }
 
     [Fact]
@@ -120,12 +122,12 @@ public sealed class KvasirEventsTests : IAsyncDisposable
         return Foretold(prompt);
     }
 
-    private int Foretold(int[] prompt)
+    private int Foretold(int[] prompt, string? salt = null)
     {
         lock (_lock)
         {
             var chain = new ulong[(prompt.Length - 1) / Block];
-            var count = _index.Name(prompt, chain);
+            var count = _index.Name(prompt, chain, salt: salt);
             var found = new int[Enum.GetValues<KvTier>().Length];
             _index.Match(chain.AsSpan(0, count), found);
             return found.Max() * Block;

@@ -10,7 +10,7 @@ public sealed class EventRoutingTests
     {
         await using var fleet = await StartAsync(2);
         var text = TestFleet.Text(1, 8000);
-        await AskUntilKnownAsync(fleet);
+        await fleet.AskUntilKnownAsync();
         using (await fleet.AskAsync(text))
         {
         }
@@ -30,7 +30,7 @@ public sealed class EventRoutingTests
     public async Task Evictions_are_heard()
     {
         await using var fleet = await StartAsync(1, capacityTokens: 1024);
-        await AskUntilKnownAsync(fleet);
+        await fleet.AskUntilKnownAsync();
         var text = TestFleet.Text(1, 3000);
         using (await fleet.AskAsync(text))
         using (await fleet.AskAsync(TestFleet.Text(2, 4000)))
@@ -43,7 +43,7 @@ public sealed class EventRoutingTests
     public async Task Lost_events_are_noticed_and_the_worker_is_not_credited_with_what_it_lost()
     {
         await using var fleet = await StartAsync(1, capacityTokens: 2048);
-        await AskUntilKnownAsync(fleet);
+        await fleet.AskUntilKnownAsync();
         fleet.Workers[0].Options.EventLossShare = 0.3;
         for (var i = 0; i < 30; i++)
         {
@@ -59,17 +59,19 @@ public sealed class EventRoutingTests
         await fleet.SettleAsync();
     }
 
+    [Fact]
+    public async Task Who_cannot_turn_messages_into_tokens_is_helped_by_who_can()
+    {
+        await using var fleet = await TestFleet.StartAsync(2, i => TestFleet.Fast with { SgLang = i == 0, EventPort = i == 0 ? TestFleet.FreePort() : null });
+        fleet.State.Fleet.Workers[1].Draining = true;
+        using (await fleet.AskAsync(TestFleet.Text(1, 4000))) { }
+        await TestFleet.UntilAsync(() => fleet.State.Caches.Events.Knows(fleet.State.Fleet.Workers[0]));
+        fleet.State.Fleet.Workers[1].Draining = false;
+        using (await fleet.AskAsync(TestFleet.Text(1, 4000))) { }
+        await fleet.SettleAsync();
+        Assert.True((await fleet.GetAsync("/gateway/decisions?limit=1"))[0].GetProperty("tokenized").GetBoolean());
+    }
+
     private static Task<TestFleet> StartAsync(int workers, int capacityTokens = 1 << 20) =>
         TestFleet.StartAsync(workers, _ => TestFleet.Fast with { EventPort = TestFleet.FreePort(), CapacityTokens = capacityTokens });
-
-    /// <summary>A subscription takes a moment; what was published before it is lost, as with real engines.</summary>
-    private static async Task AskUntilKnownAsync(TestFleet fleet)
-    {
-        for (var i = 0; i < 200 && !fleet.State.Fleet.Workers.All(fleet.State.Caches.Events.Knows); i++)
-        {
-            using var response = await fleet.AskAsync(TestFleet.Text(1000 + i, 600));
-            await Task.Delay(20);
-        }
-        Assert.All(fleet.State.Fleet.Workers, worker => Assert.True(fleet.State.Caches.Events.Knows(worker)));
-    }
 }

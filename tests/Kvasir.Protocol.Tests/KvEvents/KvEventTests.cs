@@ -100,6 +100,32 @@ public sealed class KvEventTests
         Assert.Equal((4.0, 1), (batch.TimestampSeconds, batch.DataParallelRank!.Value));
     }
 
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public void Arrays_and_maps_are_read_at_both_levels(bool batchIsMap, bool eventIsMap)
+    {
+        var batch = Read(Pack((ref MessagePackWriter w) =>
+        {
+            if (batchIsMap) w.WriteMapHeader(2);
+            else w.WriteArrayHeader(2);
+            if (batchIsMap) w.Write("ts");
+            w.Write(2.0);
+            if (batchIsMap) w.Write("events");
+            w.WriteArrayHeader(1);
+            if (eventIsMap) w.WriteMapHeader(2);
+            else w.WriteArrayHeader(2);
+            if (eventIsMap) w.Write("type");
+            w.Write("BlockRemoved");
+            if (eventIsMap) w.Write("block_hashes");
+            w.WriteArrayHeader(1);
+            w.Write(9UL);
+        }));
+        Assert.Equal((2.0, BlockKey.FromInteger(9)), (batch.TimestampSeconds, Assert.IsType<BlocksRemoved>(batch.Events.Single()).Blocks.Single()));
+    }
+
     [Fact]
     public void An_unknown_event_costs_itself_alone()
     {
@@ -137,6 +163,100 @@ public sealed class KvEventTests
         Assert.Equal(keys[0], keys[1]);
         Assert.Equal(BlockKey.FromInteger(1), keys[2]);
         Assert.Equal(4, keys.Distinct().Count());
+    }
+
+    [Fact]
+    public void SGLangs_salt_stands_where_vLLM_names_an_adapter_and_belongs_to_the_first_page()
+    {
+        var events = Read(Pack((ref MessagePackWriter w) =>
+        {
+            w.WriteArrayHeader(3);
+            w.Write(1.0);
+            w.WriteArrayHeader(2);
+            for (var page = 0; page < 2; page++)
+            {
+                w.WriteArrayHeader(8);
+                w.Write("BlockStored");
+                w.WriteArrayHeader(1); w.Write(-5L - page);
+                if (page == 0) w.WriteNil(); else w.Write(-5L);
+                w.WriteArrayHeader(2); w.Write(7); w.Write(8);
+                w.Write(2);
+                w.WriteNil();
+                w.Write("CPU_PINNED");
+                w.WriteMapHeader(2);
+                w.Write("other"); w.Write(1);
+                w.Write("cache_salt"); w.Write("tenant");
+            }
+            w.Write(0);
+        })).Events.Cast<BlocksStored>().ToArray();
+        Assert.Equal(["tenant"], events[0].ExtraKeys);
+        Assert.Empty(events[1].ExtraKeys);
+        Assert.All(events, stored => Assert.Equal((KvTier.Host, null), (stored.Tier, stored.Adapter)));
+    }
+
+    [Fact]
+    public void Extra_keys_are_what_is_besides_the_adapter()
+    {
+        var stored = (BlocksStored)Read(Pack((ref MessagePackWriter w) =>
+        {
+            w.WriteArrayHeader(2);
+            w.Write(1.0);
+            w.WriteArrayHeader(1);
+            w.WriteArrayHeader(12);
+            w.Write("BlockStored");
+            w.WriteArrayHeader(3); w.Write(1UL); w.Write(2UL); w.Write(3UL);
+            w.WriteNil();
+            w.WriteArrayHeader(6); for (var i = 0; i < 6; i++) w.Write(i);
+            w.Write(2);
+            w.Write(4);
+            w.Write("GPU");
+            w.Write("sql");
+            w.WriteArrayHeader(3);
+            w.WriteArrayHeader(2); w.Write("sql"); w.Write("salt");
+            w.WriteArrayHeader(1); w.Write("sql");
+            w.WriteArrayHeader(2); w.Write("sql"); w.WriteArrayHeader(2); w.Write("image"); w.Write(3);
+            w.Write(1);
+            w.Write("sliding_window");
+            w.Write(512);
+        })).Events.Single();
+        Assert.Equal(("sql", 1, true), (stored.Adapter, stored.Group, stored.IsPartial));
+        Assert.Equal("salt", stored.ExtraKeys[0]);
+        Assert.Null(stored.ExtraKeys[1]);
+        Assert.NotNull(stored.ExtraKeys[2]);
+    }
+
+    [Fact]
+    public void A_move_between_tiers_may_come_without_tokens_and_block_size()
+    {
+        var moved = Assert.IsType<BlocksStored>(Read(Pack((ref MessagePackWriter w) =>
+        {
+            w.WriteArrayHeader(2);
+            w.Write(1.0);
+            w.WriteArrayHeader(1);
+            w.WriteMapHeader(4);
+            w.Write("type"); w.Write("BlockStored");
+            w.Write("block_hashes"); w.WriteArrayHeader(1); w.Write(1UL);
+            w.Write("token_ids"); w.WriteArrayHeader(0);
+            w.Write("medium"); w.Write("CPU");
+        })).Events.Single());
+        Assert.Equal((KvTier.Host, 0, true), (moved.Tier, moved.BlockSize, moved.Tokens.IsEmpty));
+    }
+
+    [Fact]
+    public void More_blocks_than_an_event_may_carry_are_refused()
+    {
+        var payload = Pack((ref MessagePackWriter w) =>
+        {
+            w.WriteArrayHeader(2);
+            w.Write(1.0);
+            w.WriteArrayHeader(1);
+            w.WriteArrayHeader(2);
+            w.Write("BlockRemoved");
+            w.WriteArrayHeader(KvEventReader.MaximumItemsPerEvent + 1);
+            for (var i = 0; i <= KvEventReader.MaximumItemsPerEvent; i++) w.Write(1);
+        });
+        Assert.False(KvEventReader.TryRead(payload, out _, out var error));
+        Assert.Contains($"{KvEventReader.MaximumItemsPerEvent}", error, StringComparison.Ordinal);
     }
 
     [Fact]
