@@ -11,7 +11,8 @@ namespace Kvasir.Engine.KvCache;
 /// </summary>
 /// <param name="publish">Takes the changes of a step.</param>
 /// <param name="time">The clock.</param>
-internal sealed class KvEventLog(Action<KvEventBatch> publish, TimeProvider time)
+/// <param name="blockTokens">Tokens per block.</param>
+internal sealed class KvEventLog(Action<KvEventBatch> publish, TimeProvider time, int blockTokens = BlockTable.BlockTokens)
 {
     // A tier that outlived a restart tells of all it holds at once: in parts that receivers take.
     private const int MostBlocksPerEvent = 4096, MostEventsPerBatch = 1024;
@@ -26,6 +27,9 @@ internal sealed class KvEventLog(Action<KvEventBatch> publish, TimeProvider time
     private KvTier _tier;
     private int _group;
     private bool _stores;
+
+    /// <summary>Whether there is nothing to hand out.</summary>
+    public bool IsEmpty => _keys.Count == 0 && _events.Count == 0;
 
     /// <summary>A block can be read in a tier from now on.</summary>
     /// <param name="name">Its name.</param>
@@ -77,7 +81,7 @@ internal sealed class KvEventLog(Action<KvEventBatch> publish, TimeProvider time
             Blocks = keys,
             Parent = _parent == _root ? null : Key(_parent),
             Tokens = _tokens.DrainToImmutable(),
-            BlockSize = BlockTable.BlockTokens,
+            BlockSize = blockTokens,
             Tier = _tier,
             Group = _group,
             ExtraKeys = _root == Root ? [] : [Key(_root).ToString(), .. Enumerable.Repeat<string?>(null, keys.Length - 1)],

@@ -71,6 +71,9 @@ internal sealed class Sequence
     /// <summary>Only the newest token is missing from the cache.</summary>
     public bool Decodes => Remaining == 1 && Generated > 0;
 
+    /// <summary>Whether it has all the tokens that it may have, or none were asked for; once its prompt is computed.</summary>
+    public bool IsWhole => Remaining == 0 || (Decodes && Length >= LengthLimit);
+
     /// <summary>All tokens known.</summary>
     public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, Length);
 
