@@ -11,7 +11,7 @@ internal sealed class Sequence
     public Sequence(GenerationRequest request, GenerationStream stream, BlockTable table, ulong seed, int lengthLimit, long submitted)
     {
         (Request, Stream, Seed, LengthLimit, Submitted) = (request, stream, seed, lengthLimit, submitted);
-        _tokens = new int[Math.Min(lengthLimit, request.Prompt.Length + 64)];
+        _tokens = GC.AllocateUninitializedArray<int>(Math.Min(lengthLimit, request.Prompt.Length + 64));
         request.Prompt.CopyTo(_tokens);
         Length = request.Prompt.Length;
         Table = table;
