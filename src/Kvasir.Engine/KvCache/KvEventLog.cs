@@ -75,12 +75,15 @@ internal sealed class KvEventLog(Action<KvEventBatch> publish, TimeProvider time
     private void Close()
     {
         if (_keys.Count == 0) return;
-        var keys = _keys.DrainToImmutable();
+        // The builders keep their room: the next event is about as large.
+        var (keys, tokens) = (_keys.ToImmutable(), _tokens.ToImmutable());
+        _keys.Clear();
+        _tokens.Clear();
         _events.Add(!_stores ? new BlocksRemoved { Blocks = keys, Tier = _tier, Group = _group } : new BlocksStored
         {
             Blocks = keys,
             Parent = _parent == _root ? null : Key(_parent),
-            Tokens = _tokens.DrainToImmutable(),
+            Tokens = tokens,
             BlockSize = blockTokens,
             Tier = _tier,
             Group = _group,
