@@ -20,8 +20,8 @@ public sealed class FleetSimulator
     private const string OracleName = "(infinite cache)";
     private const double FetchRate = 100_000;
 
-    /// <summary>Blocks of the cache without bounds at most: their tokens take 2 GiB where blocks have 512.</summary>
-    private const int MostBlocks = 1 << 20;
+    /// <summary>Tokens of a cache at most, that without bounds too: as ids they take 2 GiB.</summary>
+    private const int MostTokens = 1 << 29;
 
     private readonly FleetScenario _scenario;
     private readonly Trace _trace;
@@ -75,7 +75,7 @@ public sealed class FleetSimulator
 
     private ClockedWorker Create(WorkerSpeed speed, int number, KvBooks? shared, int mostRepeats)
     {
-        var books = shared ?? new KvBooks((int)Math.Clamp(speed.CapacityTokens / _trace.BlockTokens, 1, MostBlocks), _trace.BlockTokens, _scenario.Eviction, _clock, batch => Hear(number, batch));
+        var books = shared ?? new KvBooks((int)Math.Clamp(speed.CapacityTokens / _trace.BlockTokens, 1, MostTokens / _trace.BlockTokens), _trace.BlockTokens, _scenario.Eviction, _clock, batch => Hear(number, batch));
         return new ClockedWorker(speed, books, _clock, mostRepeats)
         {
             FirstToken = (job, request, now) =>
@@ -193,5 +193,5 @@ public sealed class FleetSimulator
 
     /// <summary>Blocks that a trace takes if nothing is shared and nothing gives way.</summary>
     private static int MostEver(Trace trace) =>
-        (int)Math.Min(MostBlocks, trace.Requests.Sum(request => ((request.PromptTokens + (long)request.OutputTokens) / trace.BlockTokens) + 2));
+        (int)Math.Min(MostTokens / trace.BlockTokens, trace.Requests.Sum(request => ((request.PromptTokens + (long)request.OutputTokens) / trace.BlockTokens) + 2));
 }
