@@ -45,13 +45,7 @@ public sealed class EngineFlags
             KvFormat = KvType(parse.GetRequiredValue(_kvType)),
             KvCanaryBound = Bound(parse.GetRequiredValue(_kvCanary)),
             PrefixCache = !parse.GetValue(_noPrefixCache),
-            Eviction = parse.GetRequiredValue(_eviction).ToUpperInvariant() switch
-            {
-                "LRU" => EvictionKind.Lru,
-                "SLRU" => EvictionKind.SegmentedLru,
-                "ARC" => EvictionKind.Arc,
-                var other => throw new UsageException($"--eviction '{other.ToLowerInvariant()}' is not known; lru, slru and arc are."),
-            },
+            Eviction = EvictionOf(parse.GetRequiredValue(_eviction)),
             KvHostBytes = Size("--kv-host", parse.GetValue(_kvHost)) ?? 0,
             KvDisk = Disk(parse.GetValue(_kvDisk), parse.GetValue(_kvDiskKey)),
             KvRemote = Remote(parse.GetValue(_kvRemote)),
@@ -67,6 +61,16 @@ public sealed class EngineFlags
         };
         return options.Problem() is { } problem ? throw new UsageException(problem) : options;
     }
+
+    /// <summary>The eviction policy that <c>--eviction</c> names.</summary>
+    /// <exception cref="UsageException">There is none of the name.</exception>
+    public static EvictionKind EvictionOf(string name) => name.ToUpperInvariant() switch
+    {
+        "LRU" => EvictionKind.Lru,
+        "SLRU" => EvictionKind.SegmentedLru,
+        "ARC" => EvictionKind.Arc,
+        _ => throw new UsageException($"--eviction '{name}' is not known; lru, slru and arc are."),
+    };
 
     /// <summary>The flag for how keys and values are stored.</summary>
     internal static Option<string> KvTypeOption() => new Option<string>("--kv-dtype") { Description = $"How keys and values are stored: {string.Join(", ", KvFormats.Names)}, or apart: k=q8_0,v=q4_0.", DefaultValueFactory = _ => "f16" };

@@ -293,15 +293,17 @@ internal sealed class StepLoop : IDisposable
         var started = _time.GetTimestamp();
         try
         {
-            if (_scheduler.Fill(_step) is { } full)
+            if (_scheduler.Fill() is { } full)
             {
                 _isWaiting = false;
                 Finish(full, FinishReason.Length);
                 return;
             }
             // Everything that could run is being fetched.
-            _isWaiting = _step.Count == 0;
+            _isWaiting = _scheduler.Scheduled.IsEmpty;
             if (_isWaiting) return;
+            _step.Clear();
+            foreach (var sequence in _scheduler.Scheduled) Add(sequence);
             var computes = _time.GetTimestamp();
             _bookTicks += computes - started;
             _decoder.Run(_step);
@@ -315,6 +317,14 @@ internal sealed class StepLoop : IDisposable
         }
         _steps++;
         _stepTicks += _time.GetTimestamp() - started;
+    }
+
+    private void Add(Sequence sequence)
+    {
+        var reachesEnd = sequence.Scheduled == sequence.Remaining;
+        // A resumed sequence has scored its prompt before it gave way, or scores it again with the same result.
+        var scores = sequence.Request.PromptLogProbabilities && sequence.Computed < sequence.Request.Prompt.Length;
+        sequence.LogitRow = _step.Add(sequence.Pending(sequence.Scheduled), sequence.Computed, sequence.Table, reachesEnd, scores);
     }
 
     private void TakeResults(long started)
@@ -383,16 +393,12 @@ internal sealed class StepLoop : IDisposable
     /// <summary>Books the step's tokens and ends the sequence where it ends.</summary>
     private void Advance(Sequence sequence)
     {
-        var before = sequence.Computed;
-        sequence.Computed += sequence.Scheduled;
-        var lists = _time.GetTimestamp();
-        _scheduler.List(sequence);
-        _bookTicks += _time.GetTimestamp() - lists;
+        var (before, books) = (sequence.Computed, _time.GetTimestamp());
+        _scheduler.Book(sequence);
+        _bookTicks += _time.GetTimestamp() - books;
         _promptTokens += Math.Max(0, Math.Min(sequence.Computed, sequence.Request.Prompt.Length) - before);
-        if (sequence.Remaining > 1 || (sequence.Remaining == 1 && sequence.Generated == 0)) return;
-        var last = sequence.TokenAt(sequence.Length - 1);
-        if (sequence.Generated > 0 && sequence.Request.StopTokens.Contains(last)) Complete(sequence, FinishReason.Stop);
-        else if (sequence.Length >= sequence.LengthLimit || sequence.Remaining == 0) Complete(sequence, FinishReason.Length);
+        if (sequence.Decodes && sequence.Request.StopTokens.Contains(sequence.TokenAt(sequence.Length - 1))) Complete(sequence, FinishReason.Stop);
+        else if (sequence.IsWhole) Complete(sequence, FinishReason.Length);
     }
 
     private void Complete(Sequence sequence, FinishReason reason)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Kvasir.Engine.KvCache;
 using Kvasir.Simulation.Workers;
 
 namespace Kvasir.Simulation;
@@ -12,7 +13,9 @@ public sealed record FleetScenario
     public double ArrivalFactor { get; init; } = 1;
     /// <summary>What the gateway believes of prefill rates is wrong by this factor.</summary>
     public double RateError { get; init; } = 1;
-    /// <summary>All workers share one cache without bounds: what no routing can beat.</summary>
+    /// <summary>Which kept blocks give way first.</summary>
+    public EvictionKind Eviction { get; init; } = EvictionKind.Arc;
+    /// <summary>All workers share one cache in which everything stays: what no routing can beat.</summary>
     public bool InfiniteCache { get; init; }
     /// <summary>Equal seeds, equal results.</summary>
     public int Seed { get; init; } = 1;

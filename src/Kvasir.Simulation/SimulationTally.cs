@@ -1,3 +1,4 @@
+using Kvasir.Engine.Scheduling;
 using Kvasir.Simulation.Workers;
 
 namespace Kvasir.Simulation;
@@ -13,19 +14,19 @@ internal sealed class SimulationTally(int workers)
 
     public void Sent(int worker) => _sent[worker]++;
 
-    public void FirstToken(Job job, double seconds)
+    public void FirstToken(VirtualRequest request, double seconds)
     {
         _firstTokens.Add(seconds);
-        _promptTokens += job.Request.PromptTokens;
-        _cachedTokens += job.CachedTokens;
+        _promptTokens += request.PromptTokens;
+        _cachedTokens += request.CachedTokens;
     }
 
-    public void Finished(Job job, double now)
+    public void Finished(Job job, VirtualRequest request, double now)
     {
         _last = Math.Max(_last, now);
-        _outputTokens += job.Request.OutputTokens;
-        if (job.Request.OutputTokens <= 1) return;
-        _perToken += (now - job.FirstTokenSeconds) / (job.Request.OutputTokens - 1);
+        _outputTokens += request.OutputTokens;
+        if (request.OutputTokens <= 1) return;
+        _perToken += (now - job.FirstTokenSeconds) / (request.OutputTokens - 1);
         _perTokenCount++;
     }
 

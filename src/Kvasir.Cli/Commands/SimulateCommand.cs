@@ -30,6 +30,7 @@ public static class SimulateCommand
         var gpu = new Option<string?>("--gpu") { Description = "The workers' GPU; without it and --model, 12,000 tokens/s of prefill and 20 ms a decoding step." };
         var model = new Option<string?>("--model") { Description = "The model: a GGUF file, folder, config.json or hf:org/name." };
         var cache = new Option<double>("--cache") { Description = "Times the KV cache that would fit.", DefaultValueFactory = _ => 1 };
+        var eviction = new Option<string>("--eviction") { Description = "Which kept keys and values give way first: lru, slru or arc.", DefaultValueFactory = _ => "arc" };
         var arrivals = new Option<double>("--arrivals") { Description = "Times the trace's arrival rate.", DefaultValueFactory = _ => 1 };
         var unequal = new Option<double>("--unequal") { Description = "Every second worker is this many times as fast.", DefaultValueFactory = _ => 1 };
         var error = new Option<double>("--rate-error") { Description = "The gateway's estimates of prefill rates are wrong by this factor.", DefaultValueFactory = _ => 1 };
@@ -43,15 +44,16 @@ public static class SimulateCommand
             "kvasir simulate --trace conversation_trace.jsonl --workers 16 --policy kvasir,round-robin,least-requests",
             "kvasir simulate --trace chat --requests 5000 --rate 8 --gpu \"H100 SXM5 80GB\" --model config.json --json")
         {
-            trace, workers, policies, gpu, model, cache, arrivals, unequal, error, requests, rate, seed, grid, plot, json,
+            trace, workers, policies, gpu, model, cache, eviction, arrivals, unequal, error, requests, rate, seed, grid, plot, json,
         };
         command.SetAction(parse =>
         {
             var loaded = Load(parse.GetRequiredValue(trace), parse.GetValue(requests), Positive("--rate", parse.GetValue(rate)), parse.GetValue(seed));
             var speed = Speed(parse.GetValue(gpu), parse.GetValue(model));
+            var gives = EngineFlags.EvictionOf(parse.GetRequiredValue(eviction));
             if (parse.GetValue(grid))
             {
-                WriteGrid(SettingsGrid.Run(loaded, speed, parse.GetValue(seed)));
+                WriteGrid(SettingsGrid.Run(loaded, speed, gives, parse.GetValue(seed)));
                 return;
             }
             speed = speed with { CapacityTokens = (long)(speed.CapacityTokens * Positive("--cache", parse.GetValue(cache))) };
@@ -62,10 +64,10 @@ public static class SimulateCommand
                 Workers = [.. Enumerable.Range(0, count).Select(i => i % 2 == 0 ? speed : fast)],
                 ArrivalFactor = Positive("--arrivals", parse.GetValue(arrivals)),
                 RateError = Positive("--rate-error", parse.GetValue(error)),
+                Eviction = gives,
                 Seed = parse.GetValue(seed),
             };
-            var figures = Policies(parse.GetRequiredValue(policies)).Select(policy => FleetSimulator.Run(loaded, scenario, policy)).ToImmutableArray();
-            var oracle = FleetSimulator.RunOracle(loaded, scenario);
+            var (figures, oracle) = FleetSimulator.RunAll(loaded, scenario, [.. Policies(parse.GetRequiredValue(policies))]);
             if (parse.GetValue(plot) is { } folder) PolicyPlots.Write(folder, loaded.Name, [.. figures, oracle]);
             if (parse.GetValue(json)) WriteJson(loaded, scenario, figures, oracle);
             else WriteTable(loaded, [.. figures, oracle]);

@@ -7,29 +7,35 @@ namespace Kvasir.Engine.KvCache;
 /// </summary>
 internal sealed class BlockIndex
 {
-    private const int BlockTokens = BlockTable.BlockTokens;
-
     /// <summary>Followers compared for a partial match: the newest ones, so that a popular start costs little.</summary>
     private const int MostFollowers = 32;
 
+    /// <summary>Largest blocks: counts have 16 bits.</summary>
+    public const int MostBlockTokens = ushort.MaxValue;
+
+    private readonly int _blockTokens;
     private readonly Dictionary<UInt128, int> _byName;
     private readonly Dictionary<UInt128, int> _firstFollower;
     private readonly UInt128[] _name;
     private readonly UInt128[] _parent;
     private readonly int[] _tokens;
-    private readonly byte[] _count;
+    private readonly ushort[] _count;
     private readonly int[] _next;
     private readonly int[] _previous;
 
-    public BlockIndex(int blocks)
+    /// <param name="blocks">Number of blocks.</param>
+    /// <param name="blockTokens">Tokens of a full one.</param>
+    public BlockIndex(int blocks, int blockTokens = BlockTable.BlockTokens)
     {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(blockTokens, MostBlockTokens);
+        _blockTokens = blockTokens;
         (_byName, _firstFollower) = (new Dictionary<UInt128, int>(blocks), new Dictionary<UInt128, int>(blocks));
-        (_name, _parent, _tokens, _count) = (new UInt128[blocks], new UInt128[blocks], new int[blocks * BlockTokens], new byte[blocks]);
+        (_name, _parent, _tokens, _count) = (new UInt128[blocks], new UInt128[blocks], new int[checked(blocks * blockTokens)], new ushort[blocks]);
         (_next, _previous) = (new int[blocks], new int[blocks]);
     }
 
-    /// <summary>Bytes per block: names, tokens, links and an entry in each dictionary.</summary>
-    public const int BytesPerBlock = (2 * 16) + (4 * BlockTokens) + 1 + (2 * 4) + (2 * DictionaryEntry);
+    /// <summary>Bytes per block of keys and values: names, tokens, links and an entry in each dictionary.</summary>
+    public const int BytesPerBlock = (2 * 16) + (4 * BlockTable.BlockTokens) + 2 + (2 * 4) + (2 * DictionaryEntry);
 
     // 48 and a bucket of 4; the capacity is a prime up to a fifth above what was asked for.
     private const int DictionaryEntry = 62;
@@ -70,7 +76,7 @@ internal sealed class BlockIndex
     {
         var follower = _firstFollower.GetValueOrDefault(parent, -1);
         for (var i = 0; follower >= 0 && i < MostFollowers; i++, follower = _next[follower])
-            if (_count[follower] < BlockTokens && tokens.StartsWith(Tokens(follower))) return follower;
+            if (_count[follower] < _blockTokens && tokens.StartsWith(Tokens(follower))) return follower;
         return -1;
     }
 
@@ -79,9 +85,9 @@ internal sealed class BlockIndex
     public bool TryAdd(int block, UInt128 name, UInt128 parent, ReadOnlySpan<int> tokens)
     {
         if (_count[block] != 0) throw new InvalidOperationException($"Block {block} is listed already.");
-        if (tokens.Length == BlockTokens && !_byName.TryAdd(name, block)) return false;
-        (_name[block], _parent[block], _count[block]) = (name, parent, (byte)tokens.Length);
-        tokens.CopyTo(_tokens.AsSpan(block * BlockTokens));
+        if (tokens.Length == _blockTokens && !_byName.TryAdd(name, block)) return false;
+        (_name[block], _parent[block], _count[block]) = (name, parent, (ushort)tokens.Length);
+        tokens.CopyTo(_tokens.AsSpan(block * _blockTokens));
         var first = _firstFollower.GetValueOrDefault(parent, -1);
         (_next[block], _previous[block]) = (first, -1);
         if (first >= 0) _previous[first] = block;
@@ -92,7 +98,7 @@ internal sealed class BlockIndex
     /// <summary>Forgets a block that is listed.</summary>
     public void Remove(int block)
     {
-        if (_count[block] == BlockTokens) _byName.Remove(_name[block]);
+        if (_count[block] == _blockTokens) _byName.Remove(_name[block]);
         var (next, previous) = (_next[block], _previous[block]);
         if (next >= 0) _previous[next] = previous;
         if (previous >= 0) _next[previous] = next;
@@ -102,5 +108,5 @@ internal sealed class BlockIndex
     }
 
     /// <summary>The tokens that a block holds.</summary>
-    public ReadOnlySpan<int> Tokens(int block) => _tokens.AsSpan(block * BlockTokens, _count[block]);
+    public ReadOnlySpan<int> Tokens(int block) => _tokens.AsSpan(block * _blockTokens, _count[block]);
 }

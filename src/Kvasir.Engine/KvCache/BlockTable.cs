@@ -4,13 +4,13 @@ using Kvasir.Protocol;
 namespace Kvasir.Engine.KvCache;
 
 /// <summary>
-/// The blocks of one sequence, in order, for each group of layers: token i lies in block i / 16 at place i % 16; and the
-/// names of the blocks that its tokens fill, whether they are computed yet or not. A group with a window has gaps where
-/// the window has passed, or shall never be.
+/// The blocks of one sequence, in order, for each group of layers: token i lies in block i / 16 at place i % 16 (books
+/// without keys and values may have blocks of another size); and the names of the blocks that its tokens fill, whether
+/// they are computed yet or not. A group with a window has gaps where the window has passed, or shall never be.
 /// </summary>
 public sealed class BlockTable
 {
-    /// <summary>Tokens per block.</summary>
+    /// <summary>Tokens per block that holds keys and values. A constant: what computes finds tokens by shifts.</summary>
     public const int BlockTokens = 16;
 
     /// <summary>In the place of a block that is not held.</summary>
@@ -76,7 +76,7 @@ public sealed class BlockTable
     /// <summary>Names announced as being computed: [from, to) of the sequence's blocks.</summary>
     internal (int From, int To) Announced { get; set; }
 
-    /// <summary>Blocks needed for a number of tokens in one group that sees all of them.</summary>
+    /// <summary>Blocks of keys and values needed for a number of tokens in one group that sees all of them.</summary>
     public static int BlocksFor(int tokens) => (tokens + BlockTokens - 1) / BlockTokens;
 
     /// <summary>The numbers of a group's blocks, from the sequence's first on; negative where none is held.</summary>
@@ -134,9 +134,10 @@ public sealed class BlockTable
     /// <summary>The name of a block that the sequence's <paramref name="tokens"/> fill, the same in all groups.</summary>
     internal UInt128 Name(int index, ReadOnlySpan<int> tokens)
     {
-        if (index >= _names.Length) Array.Resize(ref _names, Math.Max(tokens.Length / BlockTokens, _names.Length * 2));
+        var size = Groups.BlockTokens;
+        if (index >= _names.Length) Array.Resize(ref _names, Math.Max(tokens.Length / size, _names.Length * 2));
         for (; _named <= index; _named++)
-            _names[_named] = KvGroups.Block(BlockHash.Next(Parent(_named), tokens.Slice(_named * BlockTokens, BlockTokens)));
+            _names[_named] = KvGroups.Block(BlockHash.Next(Parent(_named), tokens.Slice(_named * size, size)));
         return _names[index];
     }
 
@@ -145,7 +146,7 @@ public sealed class BlockTable
 
     /// <summary>What a group's block holds when the sequence's <paramref name="tokens"/> fill it.</summary>
     internal BlockLabel Label(int group, int index, ReadOnlySpan<int> tokens) =>
-        new(KvGroups.Name(Name(index, tokens), group), KvGroups.Name(Parent(index), group), tokens.Slice(index * BlockTokens, BlockTokens));
+        new(KvGroups.Name(Name(index, tokens), group), KvGroups.Name(Parent(index), group), tokens.Slice(index * Groups.BlockTokens, Groups.BlockTokens));
 
     /// <summary>Puts a block that the pool has given, or shares already, where none is held.</summary>
     internal void Put(int group, int index, int block)

@@ -11,7 +11,8 @@ namespace Kvasir.Engine.KvCache;
 /// </summary>
 /// <param name="publish">Takes the changes of a step.</param>
 /// <param name="time">The clock.</param>
-internal sealed class KvEventLog(Action<KvEventBatch> publish, TimeProvider time)
+/// <param name="blockTokens">Tokens per block.</param>
+internal sealed class KvEventLog(Action<KvEventBatch> publish, TimeProvider time, int blockTokens = BlockTable.BlockTokens)
 {
     // A tier that outlived a restart tells of all it holds at once: in parts that receivers take.
     private const int MostBlocksPerEvent = 4096, MostEventsPerBatch = 1024;
@@ -26,6 +27,9 @@ internal sealed class KvEventLog(Action<KvEventBatch> publish, TimeProvider time
     private KvTier _tier;
     private int _group;
     private bool _stores;
+
+    /// <summary>Whether there is nothing to hand out.</summary>
+    public bool IsEmpty => _keys.Count == 0 && _events.Count == 0;
 
     /// <summary>A block can be read in a tier from now on.</summary>
     /// <param name="name">Its name.</param>
@@ -71,13 +75,16 @@ internal sealed class KvEventLog(Action<KvEventBatch> publish, TimeProvider time
     private void Close()
     {
         if (_keys.Count == 0) return;
-        var keys = _keys.DrainToImmutable();
+        // The builders keep their room: the next event is about as large.
+        var (keys, tokens) = (_keys.ToImmutable(), _tokens.ToImmutable());
+        _keys.Clear();
+        _tokens.Clear();
         _events.Add(!_stores ? new BlocksRemoved { Blocks = keys, Tier = _tier, Group = _group } : new BlocksStored
         {
             Blocks = keys,
             Parent = _parent == _root ? null : Key(_parent),
-            Tokens = _tokens.DrainToImmutable(),
-            BlockSize = BlockTable.BlockTokens,
+            Tokens = tokens,
+            BlockSize = blockTokens,
             Tier = _tier,
             Group = _group,
             ExtraKeys = _root == Root ? [] : [Key(_root).ToString(), .. Enumerable.Repeat<string?>(null, keys.Length - 1)],

@@ -7,7 +7,8 @@ namespace Kvasir.Engine.KvCache;
 /// <summary>
 /// How a model's layers share the KV cache. Layers that see all tokens and layers that see a window are in different
 /// groups, of equally many layers: a block holds 16 tokens of one group, any block serves any group, and what a window
-/// has passed is given back. Where one window (or none) holds for all layers, they are one group.
+/// has passed is given back. Where one window (or none) holds for all layers, they are one group. Books alone may have
+/// blocks of any size.
 /// </summary>
 /// <remarks>
 /// Layers of one kind may not divide into groups evenly; the places left over are lost. The group size is that which
@@ -22,9 +23,9 @@ internal sealed class KvGroups
 
     private readonly ImmutableArray<int> _windows;
 
-    private KvGroups(ImmutableArray<int> windows, ImmutableArray<KvLayout> places, ImmutableArray<(int Group, int Place)> layers, int ahead)
+    private KvGroups(ImmutableArray<int> windows, ImmutableArray<KvLayout> places, ImmutableArray<(int Group, int Place)> layers, int ahead, int blockTokens = BlockTable.BlockTokens)
     {
-        (_windows, Places, Layers, Ahead) = (windows, places, layers, ahead);
+        (_windows, Places, Layers, Ahead, BlockTokens) = (windows, places, layers, ahead, blockTokens);
         BlockBytes = places.Sum(place => place.BlockBytes);
         HasWindows = windows.Any(window => window > 0);
     }
@@ -32,6 +33,13 @@ internal sealed class KvGroups
     /// <summary>One group of layers that see all tokens.</summary>
     /// <param name="places">Its layers' blocks.</param>
     public static KvGroups One(params ImmutableArray<KvLayout> places) => new([0], places, [.. places.Select((_, place) => (0, place))], 0);
+
+    /// <summary>One group that sees all tokens and stores none of them: for books without keys and values.</summary>
+    /// <param name="blockTokens">Tokens per block.</param>
+    public static KvGroups WithoutLayers(int blockTokens) => new([0], [], [], 0, blockTokens);
+
+    /// <summary>Tokens per block, the same in all groups.</summary>
+    public int BlockTokens { get; }
 
     /// <summary>How many groups there are; those without a window come first.</summary>
     public int Count => _windows.Length;
@@ -76,11 +84,14 @@ internal sealed class KvGroups
     }
 
     /// <summary>The first block that a group needs for computing the token at a position.</summary>
-    public int First(int group, int position) => _windows[group] == 0 ? 0 : Math.Max(0, position - _windows[group] + 1) / BlockTable.BlockTokens;
+    public int First(int group, int position) => _windows[group] == 0 ? 0 : Math.Max(0, position - _windows[group] + 1) / BlockTokens;
 
     /// <summary>Blocks up to which a group is to be filled for so many tokens in all, of which so many are computed.</summary>
     public int End(int group, int tokens, int computed) =>
-        BlockTable.BlocksFor(_windows[group] == 0 ? tokens : (int)Math.Min(tokens, (long)computed + Ahead));
+        BlocksFor(_windows[group] == 0 ? tokens : (int)Math.Min(tokens, (long)computed + Ahead));
+
+    /// <summary>Blocks needed for a number of tokens in one group that sees all of them.</summary>
+    public int BlocksFor(int tokens) => (tokens + BlockTokens - 1) / BlockTokens;
 
     /// <summary>Whether a group gives back what its window has passed.</summary>
     public bool IsWindowed(int group) => _windows[group] > 0;
@@ -88,23 +99,23 @@ internal sealed class KvGroups
     /// <summary>Most blocks, in all groups, that a sequence of so many tokens holds at a time.</summary>
     public int Blocks(int tokens)
     {
-        var (all, most) = (BlockTable.BlocksFor(tokens), 0);
+        var (all, most) = (BlocksFor(tokens), 0);
         foreach (var window in _windows)
-            most += window == 0 ? all : (int)Math.Min(all, (((long)window - 1 + Ahead + BlockTable.BlockTokens - 1) / BlockTable.BlockTokens) + 1);
+            most += window == 0 ? all : (int)Math.Min(all, (((long)window - 1 + Ahead + BlockTokens - 1) / BlockTokens) + 1);
         return most;
     }
 
     /// <summary>Tokens of the longest sequence that fits into so many blocks.</summary>
     public int Tokens(int blocks)
     {
-        var (low, high) = (0, int.MaxValue / BlockTable.BlockTokens);
+        var (low, high) = (0, (int.MaxValue - BlockTokens + 1) / BlockTokens);
         while (low < high)
         {
-            var middle = low + ((high - low + 1) / 2);
-            if (Blocks(middle * BlockTable.BlockTokens) <= blocks) low = middle;
+            var middle = high - ((high - low) / 2);
+            if (Blocks(middle * BlockTokens) <= blocks) low = middle;
             else high = middle - 1;
         }
-        return low * BlockTable.BlockTokens;
+        return low * BlockTokens;
     }
 
     /// <summary>The name of a group's block, from the name of the tokens and what is before them.</summary>

@@ -20,8 +20,6 @@ internal enum Placement
 /// </summary>
 internal sealed partial class PrefixCache
 {
-    private const int BlockTokens = BlockTable.BlockTokens;
-
     /// <summary>Blocks of a sequence that are read before they are loaded.</summary>
     private const int ReadAhead = 64;
 
@@ -61,7 +59,7 @@ internal sealed partial class PrefixCache
     {
         (_groups, _retention, _tenants, _writes, _time) = (groups, retention, tenants, writes, time ?? TimeProvider.System);
         (_records, _left) = (new BlockRecords(pool.Capacity, _time), new EvictionRecord(pool.Capacity, _time));
-        (_pool, _copy, _index, _tiers, _events) = (pool, copy, new BlockIndex(pool.Capacity), tiers, events);
+        (_pool, _copy, _index, _tiers, _events) = (pool, copy, new BlockIndex(pool.Capacity, groups.BlockTokens), tiers, events);
         _isReleased = new bool[tiers is null ? 0 : pool.Capacity];
         _leave = LeaveBehind;
         pool.Evicting = Evict;
@@ -70,6 +68,8 @@ internal sealed partial class PrefixCache
 
     /// <summary>How layers share blocks.</summary>
     public KvGroups Groups => _groups;
+
+    private int BlockTokens => _groups.BlockTokens;
 
     /// <summary>Bytes per block that pool, index and eviction policy take beside the keys and values.</summary>
     public static long BytesPerBlock(EvictionKind eviction) => BlockPool.BytesPerBlock + BlockIndex.BytesPerBlock + BlockRecords.BytesPerBlock + EvictionRecord.BytesPerBlock + EvictionPolicies.BytesPerBlock(eviction) + RetentionEviction.BytesPerBlock + TenantEviction.BytesPerBlock;

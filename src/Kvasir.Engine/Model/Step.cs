@@ -32,8 +32,6 @@ internal sealed class Step
     /// <summary>Rows whose logits are wanted.</summary>
     public int LogitCount { get; private set; }
 
-    public int Room => _tokens.Length - Count;
-
     public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, Count);
 
     public ReadOnlySpan<int> Positions => _positions.AsSpan(0, Count);
@@ -51,7 +49,7 @@ internal sealed class Step
     public void Clear() => (Count, LogitCount, _tableCount, _spanCount) = (0, 0, 0, 0);
 
     /// <summary>Adds consecutive tokens of one sequence.</summary>
-    /// <param name="tokens">At most <see cref="Room"/>.</param>
+    /// <param name="tokens">At most as many as there is room for.</param>
     /// <param name="position">The first one's position.</param>
     /// <param name="table">The sequence's blocks, which already reach past the last token.</param>
     /// <param name="allLogits">Logits of every token, else of the last if <paramref name="lastLogits"/>.</param>

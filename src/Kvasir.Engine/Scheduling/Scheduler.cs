@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using Kvasir.Engine.KvCache;
 using Kvasir.Engine.KvCache.Tiers;
-using Kvasir.Engine.Model;
 using Kvasir.Protocol.KvEvents;
 
 namespace Kvasir.Engine.Scheduling;
@@ -19,6 +18,7 @@ internal sealed class Scheduler
     private const int FewestTimedTokens = 64;
 
     private readonly List<Sequence> _running = [];
+    private readonly List<Sequence> _scheduled = [];
     private readonly WaitingQueue _waiting = new();
     private readonly OutputForecast _forecast = new();
     private readonly int _tenantBlocks;
@@ -40,6 +40,9 @@ internal sealed class Scheduler
 
     /// <summary>Admitted sequences, in the order of admission.</summary>
     public ReadOnlySpan<Sequence> Running => CollectionsMarshal.AsSpan(_running);
+
+    /// <summary>Sequences that the step filled last runs, in its order: those that decode come first.</summary>
+    public ReadOnlySpan<Sequence> Scheduled => CollectionsMarshal.AsSpan(_scheduled);
 
     public int Waiting => _waiting.Count;
 
@@ -84,17 +87,18 @@ internal sealed class Scheduler
         if (tokens >= FewestTimedTokens) _cache.TimePrompt(took.TotalSeconds / tokens);
     }
 
-    /// <summary>After a step: blocks that it filled can be shared from now on.</summary>
-    public void List(Sequence sequence)
+    /// <summary>After a step: the tokens of a sequence that it computed are in the cache, and blocks that they fill can be shared from now on.</summary>
+    public void Book(Sequence sequence)
     {
+        sequence.Computed += sequence.Scheduled;
         if (_reuses) _cache.List(sequence.Table, sequence.ComputedTokens);
     }
 
-    /// <summary>Fills <paramref name="step"/>; sequences that run in it have <see cref="Sequence.Scheduled"/> above zero.</summary>
+    /// <summary>Fills a step, see <see cref="Scheduled"/>; sequences that run in it have <see cref="Sequence.Scheduled"/> above zero.</summary>
     /// <returns>A sequence that can neither grow nor make room: it is alone and has filled the KV cache; else null.</returns>
-    public Sequence? Fill(Step step)
+    public Sequence? Fill()
     {
-        step.Clear();
+        _scheduled.Clear();
         Yield();
         foreach (var sequence in _running) (sequence.Scheduled, sequence.LogitRow) = (0, -1);
         var decodes = false;
@@ -109,17 +113,48 @@ internal sealed class Scheduler
             if (_running.Count < count) i = -1;
         }
         foreach (var sequence in _running)
-            if (sequence.Decodes) Add(step, sequence, 1);
-        var chunk = Math.Min(decodes ? _mixedChunkTokens : _chunkTokens, step.Room);
+            if (sequence.Decodes) Add(sequence, 1);
+        var chunk = decodes ? _mixedChunkTokens : _chunkTokens;
         var load = LoadedBlocks;
         foreach (var sequence in _running)
-            if (!sequence.Decodes && chunk > 0 && IsReady(sequence, ref load)) chunk -= AddPrompt(step, sequence, chunk);
+            if (!sequence.Decodes && chunk > 0 && IsReady(sequence, ref load)) chunk -= AddPrompt(sequence, chunk);
         _waiting.Look();
         while (chunk > 0 && Admit() is { } admitted)
-            if (IsReady(admitted, ref load)) chunk -= AddPrompt(step, admitted, chunk);
+            if (IsReady(admitted, ref load)) chunk -= AddPrompt(admitted, chunk);
         foreach (var sequence in _running) sequence.Tenant!.Served += sequence.Scheduled;
         return null;
     }
+
+    /// <summary>
+    /// How many steps like the one filled last would follow it if nobody came: while all that run decode, and until one of
+    /// them ends, or fills a block and so needs another. Until then whoever found no room finds none, for sequences that run
+    /// are expected to need no less than before.
+    /// </summary>
+    public int Repeats()
+    {
+        if (_running.Count == 0 || _cache.Groups.HasWindows || (_waiting.Count > 0 && !StaysOwedRoom)) return 0;
+        var (repeats, size) = (int.MaxValue, _cache.Groups.BlockTokens);
+        foreach (var sequence in _running)
+        {
+            if (!sequence.Decodes || sequence.Scheduled == 0) return 0;
+            var (toEnd, toFull) = (sequence.LengthLimit - sequence.Length - 1, (size - (sequence.Length % size)) % size);
+            repeats = Math.Min(repeats, Math.Min(toEnd, toFull));
+        }
+        return repeats;
+    }
+
+    /// <summary>Before a step of decodes ends: so many more, at most <see cref="Repeats"/>, have run too.</summary>
+    public void Repeat(int steps)
+    {
+        foreach (var sequence in _running)
+        {
+            sequence.Scheduled += steps;
+            sequence.Tenant!.Served += steps;
+        }
+    }
+
+    /// <summary>Whether it is always the same sequence that waits for room, and nobody has to give way to it.</summary>
+    private bool StaysOwedRoom => _owedRoom is { } waiting && _waiting.HasOneTenant && Victim().Request.Priority <= waiting.Request.Priority;
 
     /// <summary>Whether a sequence can compute: what tiers hold of its start is there, as far as one step may load, and it has blocks.</summary>
     private bool IsReady(Sequence sequence, ref int load)
@@ -132,9 +167,9 @@ internal sealed class Scheduler
             var outcome = _cache.Load(table, sequence.Tokens);
             if (outcome == LoadOutcome.Pending) return false;
             if (outcome == LoadOutcome.Gone) break;
-            var found = (table.Listed - listed) * BlockTable.BlockTokens;
+            var found = (table.Listed - listed) * table.Groups.BlockTokens;
             if (found == 0) continue;
-            sequence.Computed = table.Listed * BlockTable.BlockTokens;
+            sequence.Computed = table.Listed * table.Groups.BlockTokens;
             sequence.Account.Found(found, _cache.LoadedFrom, sequence.Preemptions > 0);
             if (sequence.Preemptions > 0) continue;
             sequence.Cached += found;
@@ -282,19 +317,16 @@ internal sealed class Scheduler
         else sequence.Table.Clear();
     }
 
-    private static int AddPrompt(Step step, Sequence sequence, int chunk)
+    private int AddPrompt(Sequence sequence, int chunk)
     {
         var count = Math.Min(sequence.Remaining, chunk);
-        Add(step, sequence, count);
+        Add(sequence, count);
         return count;
     }
 
-    private static void Add(Step step, Sequence sequence, int count)
+    private void Add(Sequence sequence, int count)
     {
         sequence.Scheduled = count;
-        var reachesEnd = count == sequence.Remaining;
-        // A resumed sequence has scored its prompt before it gave way, or scores it again with the same result.
-        var scores = sequence.Request.PromptLogProbabilities && sequence.Computed < sequence.Request.Prompt.Length;
-        sequence.LogitRow = step.Add(sequence.Pending(count), sequence.Computed, sequence.Table, reachesEnd, scores);
+        _scheduled.Add(sequence);
     }
 }

@@ -11,7 +11,7 @@ internal sealed class Sequence
     public Sequence(GenerationRequest request, GenerationStream stream, BlockTable table, ulong seed, int lengthLimit, long submitted)
     {
         (Request, Stream, Seed, LengthLimit, Submitted) = (request, stream, seed, lengthLimit, submitted);
-        _tokens = new int[Math.Min(lengthLimit, request.Prompt.Length + 64)];
+        _tokens = GC.AllocateUninitializedArray<int>(Math.Min(lengthLimit, request.Prompt.Length + 64));
         request.Prompt.CopyTo(_tokens);
         Length = request.Prompt.Length;
         Table = table;
@@ -70,6 +70,9 @@ internal sealed class Sequence
 
     /// <summary>Only the newest token is missing from the cache.</summary>
     public bool Decodes => Remaining == 1 && Generated > 0;
+
+    /// <summary>Whether it has all the tokens that it may have, or none were asked for; once its prompt is computed.</summary>
+    public bool IsWhole => Remaining == 0 || (Decodes && Length >= LengthLimit);
 
     /// <summary>All tokens known.</summary>
     public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, Length);

@@ -14,6 +14,9 @@ internal sealed class WaitingQueue
 
     public IEnumerable<Sequence> All => _waiting;
 
+    /// <summary>Whether all requests, waiting and running, are one tenant's: what is served does not change who is next.</summary>
+    public bool HasOneTenant => _tenants.Count <= 1;
+
     /// <summary>A new sequence.</summary>
     public void Enqueue(Sequence sequence)
     {

@@ -4,7 +4,7 @@ namespace Kvasir.Gateway.Policies;
 /// The default: the worker where a prompt costs the fleet the fewest seconds. That is the time until its first token (what
 /// is queued there and what the prompt adds, at the rate measured there; plus what slower tiers take to give blocks back),
 /// and the seconds that the prompt's own computation costs others. It delays whoever comes while requests wait: those
-/// who return to this worker, as many as wait here, and those who go anywhere, as many as wait at a worker on average. And
+/// who follow to this worker, and those who go anywhere, as many as wait at a worker on average. And
 /// what it computes pushes as much out of this worker's cache: each token there saves as many later as the fleet's caches
 /// save per token computed, the more so where more than a fair share of the recent work has been pressing in already.
 /// So conversations stay, new ones spread, and a beginning that many prompts share is copied to further workers before
@@ -39,7 +39,7 @@ public sealed class SecondsPolicy : IRoutingPolicy
             var candidate = snapshot.Candidates[i];
             var own = Uncached(candidate, snapshot.PromptTokens) / candidate.PrefillRate;
             var seconds = Seconds(candidate, snapshot.PromptTokens);
-            var others = fleet.Waiting + candidate.InFlight - candidate.Decoding + fleet.Saved * fleet.Share(candidate);
+            var others = fleet.Waiting + fleet.Followers(candidate) + fleet.Saved * fleet.Share(candidate);
             // Within the goal, sooner is no better: what it costs the fleet decides. Beyond it, every second counts much.
             var felt = snapshot.GoalSeconds <= 0 ? seconds : seconds <= snapshot.GoalSeconds ? WithinGoal * seconds : seconds + BeyondGoal * (seconds - snapshot.GoalSeconds);
             lowest.Offer(i, felt + own * (others + (snapshot.GoalSeconds > 0 ? 1 : 0)) + DecodeTokens / candidate.PrefillRate * candidate.Decoding);
@@ -66,19 +66,32 @@ public sealed class SecondsPolicy : IRoutingPolicy
     /// <param name="Waiting">Requests without a first token, at a worker on average.</param>
     /// <param name="Saved">Prompt tokens that caches saved for each that was computed lately.</param>
     /// <param name="FairSeconds">Recent work of a worker on average.</param>
-    private readonly record struct Fleet(double Waiting, double Saved, double FairSeconds)
+    /// <param name="QueueSeconds">Pending work of a worker on average.</param>
+    private readonly record struct Fleet(double Waiting, double Saved, double FairSeconds, double QueueSeconds)
     {
         public static Fleet Of(ReadOnlySpan<Candidate> candidates)
         {
-            var (waiting, computed, cached, seconds) = (0.0, 0.0, 0.0, 0.0);
+            var (waiting, computed, cached, recent, queued) = (0.0, 0.0, 0.0, 0.0, 0.0);
             foreach (ref readonly var candidate in candidates)
             {
                 waiting += candidate.InFlight - candidate.Decoding;
                 computed += candidate.RecentTokens;
                 cached += candidate.RecentCachedTokens;
-                seconds += candidate.RecentTokens / candidate.PrefillRate;
+                recent += candidate.RecentTokens / candidate.PrefillRate;
+                queued += candidate.PendingTokens / candidate.PrefillRate;
             }
-            return new Fleet(waiting / candidates.Length, computed <= 0 ? 0 : Math.Min(MostSaved, cached / computed), seconds / candidates.Length);
+            return new Fleet(waiting / candidates.Length, computed <= 0 ? 0 : Math.Min(MostSaved, cached / computed), recent / candidates.Length, queued / candidates.Length);
+        }
+
+        /// <summary>
+        /// Requests that will come to the worker while its queue lasts: the mean of those that wait there now and of those
+        /// that a queue of so many seconds holds in the fleet. By its own count alone, a worker that once got many short
+        /// prompts would shed the long ones for good, on others where those wait without end.
+        /// </summary>
+        public double Followers(in Candidate candidate)
+        {
+            var usual = QueueSeconds <= 0 ? 0 : Waiting * (candidate.PendingTokens / candidate.PrefillRate / QueueSeconds);
+            return (candidate.InFlight - candidate.Decoding + usual) / 2;
         }
 
         /// <summary>Of the recent work, what the worker had: 1 is its fair share.</summary>

@@ -8,7 +8,7 @@ internal static class KvasirConstants
     /// <summary>Bytes of 32 activations in 8 bits with their scale.</summary>
     public const int RecordBytes = 48;
     /// <summary>What finding, sharing and evicting a block takes beside its keys and values.</summary>
-    public const int IndexBytesPerBlock = 642;
+    public const int IndexBytesPerBlock = 643;
     /// <summary>What the .NET runtime, code and short-lived objects take beside the ledger.</summary>
     public const long RuntimeBytes = 200L << 20;
 

@@ -34,6 +34,14 @@ public sealed class PolicyTests
     }
 
     [Fact]
+    public void Long_prompts_are_not_shed_for_good_by_a_worker_with_many_short_ones()
+    {
+        // Two long prompts in 15 s of queue, twenty short ones in 6 s.
+        Candidate[] candidates = [Idle(0) with { PendingTokens = 150_000, InFlight = 2 }, Idle(1) with { PendingTokens = 60_000, InFlight = 20 }];
+        Assert.Equal(1, Choose("kvasir", candidates, 10_000));
+    }
+
+    [Fact]
     public void The_default_counts_a_faster_worker_as_faster()
     {
         Candidate[] candidates = [Idle(0), Idle(1) with { PrefillRate = 20_000 }];
