@@ -114,10 +114,10 @@ public sealed class ModelSet : IAsyncDisposable
             }
             catch (MemoryBudgetException error)
             {
-                var kept = (budget / awake) - bytes;
+                var kept = budget - (bytes * awake);
                 throw new MemoryBudgetException($"'{names[index]}'", error.NeededBytes, error.FreeBytes,
                     $"That is its share of {new ByteSize(budget)}: of {models.Count} models {awake} {(awake == 1 ? "is" : "are")} awake at a time"
-                    + (kept > 0 ? $", and those that sleep keep {new ByteSize(kept * awake)}. " : ". ") + (awake > 1 ? "Lower --awake. " : "") + error.Remedy);
+                    + (kept >= awake ? $", and those that sleep keep {new ByteSize(kept)}. " : ". ") + (awake > 1 ? "Lower --awake. " : "") + error.Remedy);
             }
         }
     }

@@ -57,7 +57,7 @@ public sealed record EngineMemoryPlan
     /// <param name="awake">How many are awake at a time.</param>
     /// <param name="budgetBytes">What they may take together.</param>
     public static long ShareBytes(IReadOnlyCollection<EngineMemoryPlan> plans, int awake, long budgetBytes) =>
-        (budgetBytes - plans.Select(plan => plan.AsleepBytes).OrderDescending().Take(plans.Count - awake).Sum()) / awake;
+        Math.Max(0, budgetBytes - plans.Select(plan => plan.AsleepBytes).OrderDescending().Take(plans.Count - awake).Sum()) / awake;
 
     /// <summary>Bytes of a line, 0 when there is none.</summary>
     internal long Bytes(string name) => Lines.FirstOrDefault(line => line.Name == name).Bytes;

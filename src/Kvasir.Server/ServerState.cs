@@ -3,9 +3,9 @@ using System.Diagnostics.CodeAnalysis;
 using Kvasir.Engine;
 using Kvasir.Engine.KvCache;
 using Kvasir.Protocol.OpenAi;
-using Kvasir.Server.Models;
 using Kvasir.Server.Monitoring;
 using Kvasir.Server.Transport;
+using Kvasir.Server.Turns;
 
 namespace Kvasir.Server;
 

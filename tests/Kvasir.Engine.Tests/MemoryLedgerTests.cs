@@ -27,6 +27,23 @@ public sealed class MemoryLedgerTests
     }
 
     [Fact]
+    public void Parts_of_a_whole_never_exceed_it_together()
+    {
+        var whole = new MemoryLedger(100);
+        var (first, second) = (new MemoryLedger(80, whole, "first"), new MemoryLedger(80, whole, "second"));
+        var weights = first.Reserve("weights", 70);
+        Assert.Equal([new LedgerLine("first/weights", 70)], whole.Lines());
+        var refused = Assert.Throws<MemoryBudgetException>(() => second.Reserve("weights", 70));
+        Assert.Equal((70, 30), (refused.NeededBytes, refused.FreeBytes));
+        Assert.Throws<MemoryBudgetException>(() => first.Reserve("kv/device", 20));
+        Assert.Equal((70, 0, 70), (first.UsedBytes, second.UsedBytes, whole.UsedBytes));
+        weights.Dispose();
+        weights.Dispose();
+        using var held = second.Reserve("weights", 70);
+        Assert.Equal([new LedgerLine("second/weights", 70)], whole.Lines());
+    }
+
+    [Fact]
     public void Many_threads_never_exceed_the_budget()
     {
         var ledger = new MemoryLedger(50);

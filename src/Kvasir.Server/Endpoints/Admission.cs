@@ -1,7 +1,7 @@
 using Kvasir.Protocol.OpenAi;
-using Kvasir.Server.Models;
 using Kvasir.Server.Streaming;
 using Kvasir.Server.Transport;
+using Kvasir.Server.Turns;
 using Microsoft.AspNetCore.Http;
 
 namespace Kvasir.Server.Endpoints;

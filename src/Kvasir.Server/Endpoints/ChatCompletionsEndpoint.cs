@@ -1,10 +1,10 @@
 using System.Text;
 using Kvasir.Engine;
 using Kvasir.Protocol.OpenAi;
-using Kvasir.Server.Models;
 using Kvasir.Server.Monitoring;
 using Kvasir.Server.Streaming;
 using Kvasir.Server.Transport;
+using Kvasir.Server.Turns;
 using Microsoft.AspNetCore.Http;
 
 namespace Kvasir.Server.Endpoints;

@@ -4,8 +4,8 @@ using Kvasir.Engine.Inspection;
 using Kvasir.Engine.KvCache;
 using Kvasir.Protocol.Memory;
 using Kvasir.Protocol.OpenAi;
-using Kvasir.Server.Models;
 using Kvasir.Server.Transport;
+using Kvasir.Server.Turns;
 using Microsoft.AspNetCore.Http;
 
 namespace Kvasir.Server.Endpoints;

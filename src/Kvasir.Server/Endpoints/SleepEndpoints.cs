@@ -3,8 +3,8 @@ using System.Globalization;
 using Kvasir.Engine;
 using Kvasir.Protocol.Memory;
 using Kvasir.Protocol.OpenAi;
-using Kvasir.Server.Models;
 using Kvasir.Server.Transport;
+using Kvasir.Server.Turns;
 using Microsoft.AspNetCore.Http;
 
 namespace Kvasir.Server.Endpoints;

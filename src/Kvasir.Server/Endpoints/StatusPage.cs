@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text;
 using Kvasir.Checkpoints;
-using Kvasir.Server.Models;
+using Kvasir.Server.Turns;
 
 namespace Kvasir.Server.Endpoints;
 

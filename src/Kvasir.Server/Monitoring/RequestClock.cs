@@ -1,5 +1,5 @@
 using Kvasir.Engine;
-using Kvasir.Server.Models;
+using Kvasir.Server.Turns;
 
 namespace Kvasir.Server.Monitoring;
 

@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 using Kvasir.Engine;
 using Kvasir.Engine.KvCache;
 using Kvasir.Engine.KvCache.Tiers;
-using Kvasir.Server.Models;
+using Kvasir.Server.Turns;
 
 namespace Kvasir.Server.Monitoring;
 

@@ -3,7 +3,7 @@ using Kvasir.Checkpoints;
 using Kvasir.Engine;
 using Kvasir.Protocol.OpenAi;
 
-namespace Kvasir.Server.Models;
+namespace Kvasir.Server.Turns;
 
 /// <summary>
 /// Who of several models is awake. A request enters a model and leaves it; one for a model that sleeps waits until the model

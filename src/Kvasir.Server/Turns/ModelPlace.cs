@@ -1,7 +1,7 @@
 using Kvasir.Engine;
 using Kvasir.Protocol.OpenAi;
 
-namespace Kvasir.Server.Models;
+namespace Kvasir.Server.Turns;
 
 /// <summary>What a model has of its memory.</summary>
 internal enum ModelStage

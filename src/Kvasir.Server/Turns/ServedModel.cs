@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using Kvasir.Engine;
 
-namespace Kvasir.Server.Models;
+namespace Kvasir.Server.Turns;
 
 /// <summary>A model that is served: the names it answers to and what runs it.</summary>
 public sealed class ServedModel
