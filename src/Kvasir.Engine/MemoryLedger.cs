@@ -89,6 +89,14 @@ public sealed class MemoryLedger
         lock (_lock) return [.. _lines.Select(line => new LedgerLine(line.Key, line.Value))];
     }
 
+    /// <summary>The lines of several ledgers at one moment: parts of a whole never add up to more than it has.</summary>
+    /// <param name="ledgers">The parts, in the same order whoever asks.</param>
+    public static ImmutableArray<ImmutableArray<LedgerLine>> LinesOf(ReadOnlySpan<MemoryLedger> ledgers)
+    {
+        if (ledgers.IsEmpty) return [];
+        lock (ledgers[0]._lock) return [ledgers[0].Lines(), .. LinesOf(ledgers[1..])];
+    }
+
     internal void Release(string name, long bytes)
     {
         lock (_lock)

@@ -29,6 +29,8 @@ public sealed record ServerOptions
     public TimeSpan ModelWait { get; init; } = TimeSpan.FromSeconds(120);
     /// <summary>How long a model that others wait for takes new requests at least after it woke.</summary>
     public TimeSpan LeastTurn { get; init; } = TimeSpan.FromSeconds(2);
+    /// <summary>How long, within its turn, a model without requests stays awake at least while others wait for theirs.</summary>
+    public TimeSpan LeastLinger { get; init; }
     /// <summary>Silence on a stream after which a comment is sent, so that proxies keep the connection.</summary>
     public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(15);
 }

@@ -41,6 +41,23 @@ public sealed class MemoryLedgerTests
         weights.Dispose();
         using var held = second.Reserve("weights", 70);
         Assert.Equal([new LedgerLine("second/weights", 70)], whole.Lines());
+        Assert.Equal([[], [new LedgerLine("weights", 70)]], MemoryLedger.LinesOf([first, second]));
+    }
+
+    [Fact]
+    public async Task Parts_are_seen_at_one_moment()
+    {
+        var whole = new MemoryLedger(100);
+        MemoryLedger[] parts = [.. Enumerable.Range(0, 3).Select(number => new MemoryLedger(100, whole, $"{number}"))];
+        using var done = new CancellationTokenSource();
+        // What one gives back another takes: looked at one after the other, they seem to hold twice as much.
+        var moving = Task.Run(() =>
+        {
+            for (var i = 0; !done.IsCancellationRequested; i++) parts[i % 3].Reserve("weights", 100).Dispose();
+        });
+        for (var i = 0; i < 20_000; i++) Assert.InRange(MemoryLedger.LinesOf(parts).Sum(part => part.Sum(line => line.Bytes)), 0, 100);
+        await done.CancelAsync();
+        await moving;
     }
 
     [Fact]

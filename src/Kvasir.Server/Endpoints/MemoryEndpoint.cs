@@ -25,7 +25,8 @@ internal sealed class MemoryEndpoint(ServerState state)
         try
         {
             var reports = await Task.WhenAll(models.Select(served => served.Engine.Engine.MemoryAsync())).WaitAsync(http.RequestAborted);
-            var answers = models.Zip(reports, Answer).ToArray();
+            var lines = MemoryLedger.LinesOf([.. models.Select(served => served.Engine.Engine.Ledger)]);
+            var answers = models.Select((served, index) => Answer(served, reports[index], lines[index])).ToArray();
             await Answers.WriteAsync(http, answers.Length == 1 ? answers[0] : MemorySum.Of(answers, state.Ledger!.BudgetBytes), MemoryJson.Wire.MemoryAnswer);
         }
         catch (RequestException error)
@@ -34,10 +35,10 @@ internal sealed class MemoryEndpoint(ServerState state)
         }
     }
 
-    private MemoryAnswer Answer(ServedModel model, MemoryReport report)
+    private MemoryAnswer Answer(ServedModel model, MemoryReport report, ImmutableArray<LedgerLine> lines)
     {
         var now = report.State;
-        var reserved = now.Ledger.Sum(line => line.Bytes);
+        var reserved = lines.Sum(line => line.Bytes);
         var first = report.Tiers.Where(tier => tier.SecondsUntilFull is not null).MinBy(tier => tier.SecondsUntilFull);
         return new MemoryAnswer
         {
@@ -46,7 +47,7 @@ internal sealed class MemoryEndpoint(ServerState state)
             ReservedBytes = reserved,
             FreeBytes = now.BudgetBytes - reserved,
             Process = new ProcessMemory(Environment.WorkingSet, GC.GetTotalMemory(false)),
-            Tree = LedgerTree.Of(now.Ledger, report.Tiers[0]),
+            Tree = LedgerTree.Of(lines, report.Tiers[0]),
             Kv = new KvMemoryUse(BlockTable.BlockTokens, report.BlockBytes, [.. report.Tiers.Select(Tier)], [Model(model, report)], [.. report.Tenants.Select(Tenant)]),
             Forecast = new MemoryForecast(MemoryReport.WindowSeconds, first is null ? null : Name(first), first?.SecondsUntilFull),
             Requests = [.. report.Requests.Select(request => Request(request) with { Model = state.Models.Length > 1 ? model.Name : null })],

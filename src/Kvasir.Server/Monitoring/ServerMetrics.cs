@@ -61,7 +61,7 @@ public sealed class ServerMetrics : IDisposable
         blockLifetime = meter.CreateHistogram<double>("kvasir_kv_block_lifetime_seconds", null, "From a KV block's being filled to its giving way.");
         swaps = meter.CreateHistogram<double>("kvasir_model_swap_seconds", null, "From the choice of a model to wake until it is awake, another put to sleep for it included.");
         ObserveEngines();
-        ObserveTiers();
+        ObserveMemory();
         ObserveProcess();
     }
 
@@ -147,12 +147,13 @@ public sealed class ServerMetrics : IDisposable
                 : state.Models.Select(model => new Measurement<double>(read(model, model.Engine.Engine.Snapshot()), model.Labels)), null, what);
     }
 
-    private void ObserveTiers()
+    private void ObserveMemory()
     {
         meter.CreateObservableGauge("kvasir_http_requests_inside", () => state.Inside, null, "Requests for tokens that are being answered.");
         meter.CreateObservableGauge("kvasir_memory_budget_bytes", () => state.Ledger?.BudgetBytes ?? 0, null, "What the ledger may hold, of all models together.");
         meter.CreateObservableGauge("kvasir_ledger_bytes",
-            () => state.Models.SelectMany(model => model.Engine.Engine.Ledger.Lines(), (model, line) => new Measurement<long>(line.Bytes, Labels(model, ("owner", line.Name)))),
+            () => state.Models.Zip(MemoryLedger.LinesOf([.. state.Models.Select(model => model.Engine.Engine.Ledger)]))
+                .SelectMany(pair => pair.Second, (pair, line) => new Measurement<long>(line.Bytes, Labels(pair.First, ("owner", line.Name)))),
             null, "Bytes reserved, by owner.");
 
         Tier("kvasir_kv_tier_blocks", "KV blocks that a tier can hold.", tier => tier.Blocks, meter.CreateObservableGauge);

@@ -13,18 +13,19 @@ namespace Kvasir.Server.Turns;
 /// <remarks>
 /// One swap at a time: the ledger has room for one model more only when another has left. Whose oldest request waits longest
 /// is woken next. A turn lasts <see cref="ServerOptions.LeastTurn"/>, or four times what the last swap took where that is
-/// more, so that swaps take a fifth of the time at most.
+/// more, so that swaps between busy models take a fifth of the time at most. Within its turn a model without requests
+/// stays for a quarter of a swap: who asks it again and again, a moment after each answer, shall not pay a swap each time.
 /// </remarks>
 public sealed class ModelTurns
 {
-    /// <summary>Swaps that a turn lasts.</summary>
-    private const int TurnPerSwap = 4;
+    /// <summary>A turn, and the time that an idle model stays within it, by what a swap takes.</summary>
+    private const double TurnPerSwap = 4, LingerPerSwap = 0.25;
 
     private readonly Lock gate = new();
     private readonly ImmutableArray<ModelPlace> places;
     private readonly ServerOptions options;
     private readonly TimeProvider time;
-    private ITimer? turnEnd;
+    private ITimer? timer;
     private ModelPlace? closing;
     private Task? swap;
     private TimeSpan lastSwap;
@@ -201,7 +202,7 @@ public sealed class ModelTurns
         Task? last;
         lock (gate) last = swap;
         if (last is not null) await last;
-        turnEnd?.Dispose();
+        timer?.Dispose();
     }
 
     private ModelPlace Of(ServedModel model) => places.First(place => place.Model == model);
@@ -231,7 +232,7 @@ public sealed class ModelTurns
         // One that dozes has its room already.
         var hasRoom = wanted is { Stage: ModelStage.Dozing } || places.Count(place => place.Stage != ModelStage.Asleep) < Awake;
         var victim = wanted is null || hasRoom ? null
-            : places.Where(place => place.MayGiveWay).OrderBy(place => place.IsHeld ? 0 : 1).ThenBy(place => place.Used).FirstOrDefault();
+            : places.Where(place => place.MayGiveWay && Stays(place) <= TimeSpan.Zero).OrderBy(place => place.IsHeld ? 0 : 1).ThenBy(place => place.Used).FirstOrDefault();
         if (wanted is not null && (hasRoom || victim is not null))
         {
             victim?.Begin();
@@ -239,8 +240,12 @@ public sealed class ModelTurns
             closing = null;
             swap = SwapAsync(victim, wanted);
         }
-        else if (wanted is null) closing = null;
-        else if (closing is not { Moves: null }) closing = ChooseClosing();
+        else
+        {
+            if (wanted is null) closing = null;
+            else if (closing is not { Moves: null }) closing = places.Where(place => place.Inside > 0 && Stays(place) <= TimeSpan.Zero).MinBy(place => place.Woke);
+            if (wanted is not null) LookAgain();
+        }
         AdmitWaiting();
     }
 
@@ -254,17 +259,26 @@ public sealed class ModelTurns
             }
     }
 
-    /// <summary>The model whose turn is over longest; null, and a look again when one is over, while there is none.</summary>
-    private ModelPlace? ChooseClosing()
+    /// <summary>How long the model is left as it is while others wait: until its turn is over, or it was idle for a while.</summary>
+    private TimeSpan Stays(ModelPlace place)
     {
-        var turn = TimeSpan.FromSeconds(Math.Max(options.LeastTurn.TotalSeconds, TurnPerSwap * lastSwap.TotalSeconds));
-        if (places.Where(place => place.Stage == ModelStage.Awake && place.Moves is null).MinBy(place => place.Woke) is not { } oldest) return null;
-        var left = turn - time.GetElapsedTime(oldest.Woke);
-        if (left <= TimeSpan.Zero) return oldest;
-        turnEnd ??= time.CreateTimer(_ => { lock (gate) Consider(); }, null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        turnEnd.Change(left, Timeout.InfiniteTimeSpan);
-        return null;
+        if (place.IsHeld || place.Stage != ModelStage.Awake) return TimeSpan.Zero;
+        var turn = Longer(options.LeastTurn, lastSwap * TurnPerSwap) - time.GetElapsedTime(place.Woke);
+        if (place.Inside > 0) return turn;
+        var linger = Longer(options.LeastLinger, lastSwap * LingerPerSwap) - time.GetElapsedTime(place.Used);
+        return turn < linger ? turn : linger;
     }
+
+    /// <summary>Considers again when the next model has stayed long enough.</summary>
+    private void LookAgain()
+    {
+        var stays = places.Where(place => place is { Stage: ModelStage.Awake, Moves: null }).Select(Stays).Where(time => time > TimeSpan.Zero).DefaultIfEmpty(Timeout.InfiniteTimeSpan).Min();
+        timer ??= time.CreateTimer(_ => { lock (gate) Consider(); }, null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        // Timers count whole milliseconds, and one that is early would find nothing to do.
+        timer.Change(stays + (stays > TimeSpan.Zero ? TimeSpan.FromMilliseconds(1) : TimeSpan.Zero), Timeout.InfiniteTimeSpan);
+    }
+
+    private static TimeSpan Longer(TimeSpan a, TimeSpan b) => a > b ? a : b;
 
     private async Task SwapAsync(ModelPlace? victim, ModelPlace wanted)
     {
