@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Kvasir.Checkpoints;
 using Kvasir.Checkpoints.Remote;
 using Kvasir.Engine;
+using Kvasir.Engine.KvCache.Tiers;
 using Kvasir.Engine.Model;
 
 namespace Kvasir;
@@ -37,6 +38,7 @@ public sealed class ModelSet : IAsyncDisposable
     /// <exception cref="ArgumentException">The options contradict each other, or two models have one name.</exception>
     /// <exception cref="CheckpointException">A model's files are damaged, or of a kind that is not supported.</exception>
     /// <exception cref="MemoryBudgetException">A model does not fit its share.</exception>
+    /// <exception cref="KvTierException">The KV tier's folder cannot be used, or two models of the same contents would share it.</exception>
     public static async Task<ModelSet> LoadAsync(
         IReadOnlyList<string> paths, IReadOnlyList<string> names, int awake, KvasirOptions options, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default)
     {
@@ -84,8 +86,16 @@ public sealed class ModelSet : IAsyncDisposable
             // Who sleeps comes first, so that at no time more are awake than may be: trying few bits for keys and values wakes for a moment.
             for (var i = paths.Count - 1; i >= 0; i--)
             {
-                var engine = each with { Ledger = new MemoryLedger(share, ledger, names[i]), StartsAsleep = i >= awake };
-                engines[i] = KvasirEngine.Load(opened[i], options with { Engine = engine, ModelName = names[i] }, progress);
+                var name = names[i];
+                var engine = each with { Ledger = new MemoryLedger(share, ledger, name), StartsAsleep = i >= awake, Warn = text => options.Engine.Warn($"{name}: {text}") };
+                try
+                {
+                    engines[i] = KvasirEngine.Load(opened[i], options with { Engine = engine, ModelName = name }, progress);
+                }
+                catch (KvTierException error) when (Twin(opened, i) is { } twin)
+                {
+                    throw new KvTierException($"'{name}' and '{names[twin]}' are one model, whose keys and values --kv-disk keeps in one folder. Serve it once, or drop --kv-disk.", error);
+                }
             }
             return new ModelSet(ledger, awake, [.. engines.Select(engine => engine!)]);
         }
@@ -120,6 +130,13 @@ public sealed class ModelSet : IAsyncDisposable
                     + (kept >= awake ? $", and those that sleep keep {new ByteSize(kept)}. " : ". ") + (awake > 1 ? "Lower --awake. " : "") + error.Remedy);
             }
         }
+    }
+
+    /// <summary>A later model of the same contents; null when there is none.</summary>
+    private static int? Twin(List<Checkpoint> models, int index)
+    {
+        var twin = models.FindIndex(index + 1, other => other.Digest == models[index].Digest);
+        return twin < 0 ? null : twin;
     }
 
     private static KvDiskOptions? Divide(KvDiskOptions? disk, int count) => disk is null ? null : disk with { Bytes = Math.Max(1, disk.Bytes / count) };

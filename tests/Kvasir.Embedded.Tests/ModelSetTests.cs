@@ -1,4 +1,5 @@
 using Kvasir.Engine;
+using Kvasir.Engine.KvCache.Tiers;
 using Kvasir.Synthesis;
 
 namespace Kvasir.Embedded.Tests;
@@ -48,6 +49,19 @@ public sealed class ModelSetTests(Models models) : IDisposable
     {
         var error = await Assert.ThrowsAsync<ArgumentException>(() => LoadAsync(awake, Models.Options with { KvEvents = tellsEvents ? _ => { } : null }, names));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task One_model_twice_has_no_two_folders_on_disk()
+    {
+        var copy = Path.Combine(_folder.FullName, "copy.gguf");
+        File.Copy(models.File("scripted.gguf"), copy);
+        var options = Models.Options with { KvDisk = new KvDiskOptions(Path.Combine(_folder.FullName, "kv"), 16 << 20) };
+        var error = await Assert.ThrowsAsync<KvTierException>(() => ModelSet.LoadAsync([models.File("scripted.gguf"), copy], [], 1, new KvasirOptions { Engine = options }));
+        Assert.Contains("'scripted' and 'copy' are one model", error.Message, StringComparison.Ordinal);
+        // Without the disk nothing hinders it, and what was opened before was let go.
+        await using var set = await ModelSet.LoadAsync([models.File("scripted.gguf"), copy], [], 1, new KvasirOptions { Engine = Models.Options });
+        Assert.Equal(2, set.Engines.Length);
     }
 
     public void Dispose() => _folder.Delete(recursive: true);

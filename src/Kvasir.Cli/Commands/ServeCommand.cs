@@ -79,7 +79,7 @@ public static class ServeCommand
     private static string Banner(KvasirServer server, ModelSet models)
     {
         var width = models.Engines.Max(engine => engine.Name.Length);
-        var lines = new List<string> { $"{models.Engines.Length} models, {models.Awake} awake at a time; the others wake when they are asked", "" };
+        var lines = new List<string> { models.Awake == models.Engines.Length ? $"{models.Awake} models, all awake" : $"{models.Engines.Length} models, {models.Awake} awake at a time; the others wake when they are asked", "" };
         foreach (var engine in models.Engines)
         {
             var (spec, plan) = (engine.Checkpoint.Spec, engine.Engine.Plan);

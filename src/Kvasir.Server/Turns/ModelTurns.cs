@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Kvasir.Checkpoints;
 using Kvasir.Engine;
 using Kvasir.Protocol.OpenAi;
 
@@ -16,7 +15,7 @@ namespace Kvasir.Server.Turns;
 /// more, so that swaps between busy models take a fifth of the time at most. Within its turn a model without requests
 /// stays for a quarter of a swap: who asks it again and again, a moment after each answer, shall not pay a swap each time.
 /// </remarks>
-public sealed class ModelTurns
+public sealed partial class ModelTurns
 {
     /// <summary>A turn, and the time that an idle model stays within it, by what a swap takes.</summary>
     private const double TurnPerSwap = 4, LingerPerSwap = 0.25;
@@ -103,85 +102,6 @@ public sealed class ModelTurns
     {
         if (!Alternate) return;
         lock (gate) LeaveLocked(Of(model));
-    }
-
-    /// <summary>Puts a model to sleep until <see cref="WakeAsync"/>; see <see cref="LlmEngine.SleepAsync"/>. Who waits for it is refused.</summary>
-    /// <exception cref="TimeoutException">Requests still ran; it stays awake.</exception>
-    public async Task SleepAsync(ServedModel model, SleepLevel level, TimeSpan wait)
-    {
-        var (engine, place) = (model.Engine.Engine, Of(model));
-        if (!Alternate)
-        {
-            await engine.SleepAsync(level, wait);
-            return;
-        }
-        var wasHeld = false;
-        while (true)
-        {
-            Task? others;
-            lock (gate)
-            {
-                if (!place.IsHeld) place.Refuse(Held(place));
-                else wasHeld = true;
-                place.IsHeld = true;
-                others = place.Moves;
-                if (others is null)
-                {
-                    if (place.Stage == ModelStage.Asleep) return;
-                    place.Begin();
-                    break;
-                }
-            }
-            await others;
-        }
-        try
-        {
-            await engine.SleepAsync(level, wait);
-        }
-        catch (TimeoutException)
-        {
-            lock (gate) place.IsHeld = wasHeld;
-            throw;
-        }
-        finally
-        {
-            lock (gate)
-            {
-                place.End();
-                Consider();
-            }
-        }
-    }
-
-    /// <summary>Wakes the model when its turn comes; after <see cref="Release"/>.</summary>
-    /// <returns>Why it did not wake; null when it did.</returns>
-    public async Task<RequestFailure?> WakeAsync(ServedModel model, CancellationToken cancel)
-    {
-        if (!Alternate)
-        {
-            try
-            {
-                await model.Engine.Engine.WakeAsync();
-                return null;
-            }
-            catch (Exception error) when (error is MemoryBudgetException or CheckpointException)
-            {
-                return new RequestFailure(FailureKind.Asleep, error.Message);
-            }
-        }
-        var failure = await EnterAsync(model, 0, cancel);
-        if (failure is null) Leave(model);
-        return failure;
-    }
-
-    /// <summary>Ends what <see cref="SleepAsync"/> said of several models; they wake when they are asked.</summary>
-    public void Release(IEnumerable<ServedModel> models)
-    {
-        lock (gate)
-        {
-            foreach (var model in models) Of(model).IsHeld = false;
-            Consider();
-        }
     }
 
     /// <summary>Lets nobody wait any longer; who is inside stays.</summary>

@@ -77,6 +77,22 @@ public sealed class SleepTests
     }
 
     [Fact]
+    public async Task Who_gives_up_while_the_engine_saves_for_its_sleep_finds_it_awake_with_its_memory()
+    {
+        var time = new StoppingTime();
+        await using var engine = new SteppedEngine(SteppedEngine.Roomy, time: time);
+        var sleeping = engine.Engine.SleepAsync(SleepLevel.KvCache, Long);
+        // A step looks at the clock for pins that end, then where it begins to save.
+        time.FireAtLook = 2;
+        engine.Step();
+        await Assert.ThrowsAsync<TimeoutException>(() => sleeping);
+        Assert.Equal(SleepLevel.Awake, engine.Engine.Sleeps);
+        Assert.Contains("kv/device", engine.Engine.Ledger.Lines().Select(line => line.Name));
+        engine.Submit(SteppedEngine.Ask(40, 20));
+        engine.Finish();
+    }
+
+    [Fact]
     public async Task What_the_device_held_is_found_in_the_tiers_after_the_sleep()
     {
         await using var engine = new SteppedEngine(SteppedEngine.Roomy with { KvHostBytes = 1 << 20 });
@@ -211,6 +227,26 @@ public sealed class SleepTests
         var waking = engine.Engine.WakeAsync();
         engine.Step();
         await waking;
+    }
+
+    /// <summary>A clock that stands still; the timers set by it end when it is looked at for the n-th time.</summary>
+    private sealed class StoppingTime : TimeProvider
+    {
+        private Action _fire = () => { };
+
+        public int FireAtLook { get; set; }
+
+        public override long GetTimestamp()
+        {
+            if (FireAtLook > 0 && --FireAtLook == 0) _fire();
+            return 1;
+        }
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            _fire = () => callback(state);
+            return System.CreateTimer(_ => { }, null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
     }
 
     private static bool Same((int Cached, int[] Text) a, (int Cached, int[] Text) b) => a.Cached == b.Cached && a.Text.SequenceEqual(b.Text);
