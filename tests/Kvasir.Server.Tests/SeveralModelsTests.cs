@@ -118,6 +118,18 @@ public sealed partial class SeveralModelsTests
     }
 
     [Fact]
+    public async Task Whatever_the_clock_does_between_two_looks_nobody_is_forgotten()
+    {
+        await using var models = await ThreeModels.StartAsync(
+            options: new ServerOptions { LeastTurn = TimeSpan.FromMilliseconds(30), LeastLinger = TimeSpan.FromMilliseconds(6) }, time: new HastyTime());
+        for (var i = 0; i < 60; i++)
+        {
+            await models.TextAsync(Llama, "a", 1);
+            await models.TextAsync(Scripted, "a", 1);
+        }
+    }
+
+    [Fact]
     public async Task A_client_that_leaves_while_it_waits_frees_its_place()
     {
         await using var models = await ThreeModels.StartAsync(change: options => options with { MaxSequences = 1, MaxQueue = 0 });
@@ -276,6 +288,18 @@ public sealed partial class SeveralModelsTests
         var id = (string)pinned["pin"]!["id"]!;
         using (var unknown = await models.Server.PostAsync("/v1/kv/unpin", $$"""{"id":"{{id}}"}""")) Assert.Equal((404, "kv_not_found"), await FailureAsync(unknown));
         await models.Server.AskAsync("/v1/kv/unpin", $$"""{"model":"{{Llama}}","id":"{{id}}"}""");
+    }
+
+    /// <summary>A clock that goes on by up to 4 ms each time it is looked at.</summary>
+    private sealed class HastyTime : TimeProvider
+    {
+        private readonly Random _random = new(3);
+        private long _ahead;
+
+        public override long GetTimestamp()
+        {
+            lock (_random) return System.GetTimestamp() + (_ahead += _random.NextInt64(TimestampFrequency / 250));
+        }
     }
 
     private static string Question(int number) => $"question {number} a";

@@ -148,11 +148,13 @@ public sealed partial class ModelTurns
     {
         AdmitWaiting();
         if (swap is not null) return;
+        // One look at the clock for all: between two, a model could be too early to give way and too late to be looked at again.
+        var now = time.GetTimestamp();
         var wanted = isStopping ? null : places.Where(place => place.IsWanted).MinBy(place => place.Waiting.First!.Value.Since);
         // One that dozes has its room already.
         var hasRoom = wanted is { Stage: ModelStage.Dozing } || places.Count(place => place.Stage != ModelStage.Asleep) < Awake;
         var victim = wanted is null || hasRoom ? null
-            : places.Where(place => place.MayGiveWay && Stays(place) <= TimeSpan.Zero).OrderBy(place => place.IsHeld ? 0 : 1).ThenBy(place => place.Used).FirstOrDefault();
+            : places.Where(place => place.MayGiveWay && Stays(place, now) <= TimeSpan.Zero).OrderBy(place => place.IsHeld ? 0 : 1).ThenBy(place => place.Used).FirstOrDefault();
         if (wanted is not null && (hasRoom || victim is not null))
         {
             victim?.Begin();
@@ -163,8 +165,8 @@ public sealed partial class ModelTurns
         else
         {
             if (wanted is null) closing = null;
-            else if (closing is not { Moves: null }) closing = places.Where(place => place.Inside > 0 && Stays(place) <= TimeSpan.Zero).MinBy(place => place.Woke);
-            if (wanted is not null) LookAgain();
+            else if (closing is not { Moves: null }) closing = places.Where(place => place.Inside > 0 && Stays(place, now) <= TimeSpan.Zero).MinBy(place => place.Woke);
+            if (wanted is not null) LookAgain(now);
         }
         AdmitWaiting();
     }
@@ -180,19 +182,20 @@ public sealed partial class ModelTurns
     }
 
     /// <summary>How long the model is left as it is while others wait: until its turn is over, or it was idle for a while.</summary>
-    private TimeSpan Stays(ModelPlace place)
+    private TimeSpan Stays(ModelPlace place, long now)
     {
         if (place.IsHeld || place.Stage != ModelStage.Awake) return TimeSpan.Zero;
-        var turn = Longer(options.LeastTurn, lastSwap * TurnPerSwap) - time.GetElapsedTime(place.Woke);
+        var turn = Longer(options.LeastTurn, lastSwap * TurnPerSwap) - time.GetElapsedTime(place.Woke, now);
         if (place.Inside > 0) return turn;
-        var linger = Longer(options.LeastLinger, lastSwap * LingerPerSwap) - time.GetElapsedTime(place.Used);
+        var linger = Longer(options.LeastLinger, lastSwap * LingerPerSwap) - time.GetElapsedTime(place.Used, now);
         return turn < linger ? turn : linger;
     }
 
     /// <summary>Considers again when the next model has stayed long enough.</summary>
-    private void LookAgain()
+    private void LookAgain(long now)
     {
-        var stays = places.Where(place => place is { Stage: ModelStage.Awake, Moves: null }).Select(Stays).Where(time => time > TimeSpan.Zero).DefaultIfEmpty(Timeout.InfiniteTimeSpan).Min();
+        var stays = places.Where(place => place is { Stage: ModelStage.Awake, Moves: null }).Select(place => Stays(place, now))
+            .Where(span => span > TimeSpan.Zero).DefaultIfEmpty(Timeout.InfiniteTimeSpan).Min();
         timer ??= time.CreateTimer(_ => { lock (gate) Consider(); }, null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         // Timers count whole milliseconds, and one that is early would find nothing to do.
         timer.Change(stays + (stays > TimeSpan.Zero ? TimeSpan.FromMilliseconds(1) : TimeSpan.Zero), Timeout.InfiniteTimeSpan);

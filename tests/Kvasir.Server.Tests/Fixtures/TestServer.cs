@@ -33,9 +33,9 @@ internal sealed class TestServer : IAsyncDisposable
     }
 
     /// <summary>Serves several models, which stay the caller's.</summary>
-    public static async Task<TestServer> StartSetAsync(ModelSet models, ServerOptions? options)
+    public static async Task<TestServer> StartSetAsync(ModelSet models, ServerOptions? options, TimeProvider? time = null)
     {
-        var server = await KvasirServer.StartAsync((options ?? new ServerOptions()) with { Port = 0 });
+        var server = await KvasirServer.StartAsync((options ?? new ServerOptions()) with { Port = 0 }, time);
         server.Attach(models);
         return new TestServer(server, null);
     }
