@@ -82,6 +82,13 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Lets the system drop the view's pages from memory; they come back from the file when touched.</summary>
     public void Release(TensorView view) => _content.Files[view.Tensor.File].Release(Start(view), view.ByteLength);
 
+    /// <summary>Refuses to go on with files that were written to since they were opened.</summary>
+    /// <exception cref="CheckpointException">One was.</exception>
+    public void RequireUnchanged()
+    {
+        foreach (var file in _content.Files) file.RequireUnchanged();
+    }
+
     private static long Start(TensorView view) => view.Tensor.Offset + view.FirstRow * view.Tensor.RowBytes;
 
     private string ComputeDigest()

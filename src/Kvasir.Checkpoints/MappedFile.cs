@@ -1,6 +1,7 @@
 using System.IO.MemoryMappedFiles;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Kvasir.Checkpoints;
 
@@ -12,14 +13,17 @@ public sealed class MappedFile : IDisposable
 {
     private const int DontNeed = 4;
 
+    private readonly SafeFileHandle _handle;
+    private readonly DateTime _written;
     private readonly MemoryMappedFile _map;
     private readonly MemoryMappedViewAccessor _view;
     private readonly nint _start;
     private bool _disposed;
 
-    private MappedFile(string path, long length, MemoryMappedFile map, MemoryMappedViewAccessor view)
+    private MappedFile(string path, SafeFileHandle handle, long length, MemoryMappedFile map, MemoryMappedViewAccessor view)
     {
-        (FilePath, Length, _map, _view) = (path, length, map, view);
+        (FilePath, _handle, Length, _map, _view) = (path, handle, length, map, view);
+        _written = File.GetLastWriteTimeUtc(handle);
         _start = view.SafeMemoryMappedViewHandle.DangerousGetHandle() + (nint)view.PointerOffset;
     }
 
@@ -35,16 +39,19 @@ public sealed class MappedFile : IDisposable
     {
         try
         {
-            var length = new FileInfo(path).Length;
-            if (length == 0) throw new CheckpointException($"{path} is empty. Copy or download it again.");
-            var map = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
+            var handle = File.OpenHandle(path);
+            MemoryMappedFile? map = null;
             try
             {
-                return new MappedFile(path, length, map, map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read));
+                var length = RandomAccess.GetLength(handle);
+                if (length == 0) throw new CheckpointException($"{path} is empty. Copy or download it again.");
+                map = MemoryMappedFile.CreateFromFile(handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+                return new MappedFile(path, handle, length, map, map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read));
             }
             catch
             {
-                map.Dispose();
+                map?.Dispose();
+                handle.Dispose();
                 throw;
             }
         }
@@ -74,6 +81,18 @@ public sealed class MappedFile : IDisposable
     }
 
     /// <summary>
+    /// Refuses to go on with a file that was written to since it was opened: what was learnt from it may be wrong, and
+    /// reading beyond a new end would end the process. One that was deleted or replaced by another can be read as before.
+    /// </summary>
+    /// <exception cref="CheckpointException">It was.</exception>
+    public void RequireUnchanged()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (RandomAccess.GetLength(_handle) != Length || File.GetLastWriteTimeUtc(_handle) != _written)
+            throw new CheckpointException($"{FilePath} was written to since it was opened, so its weights cannot be read again. Start anew with it as it is now.");
+    }
+
+    /// <summary>
     /// Lets the operating system drop the whole pages within the range; they are read again from the file when touched.
     /// Does nothing where the system has no such call.
     /// </summary>
@@ -95,6 +114,7 @@ public sealed class MappedFile : IDisposable
         _disposed = true;
         _view.Dispose();
         _map.Dispose();
+        _handle.Dispose();
     }
 
 #pragma warning disable SYSLIB1054 // The generated marshalling of LibraryImport needs unsafe code, and these arguments need no marshalling.

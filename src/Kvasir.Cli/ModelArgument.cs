@@ -10,6 +10,13 @@ public static class ModelArgument
     /// <summary>A model that must be named.</summary>
     public static Argument<string> Required() => new("MODEL") { Description = $"{Forms}." };
 
+    /// <summary>Any number of models; without one, the demo model.</summary>
+    public static Argument<string[]> Several() => new("MODEL")
+    {
+        Description = $"{Forms}; several share --memory and are asked for by name; without one, the demo model.",
+        Arity = ArgumentArity.ZeroOrMore,
+    };
+
     /// <summary>A model that may be left out: the demo model then.</summary>
     public static Argument<string?> Optional() => new("MODEL")
     {

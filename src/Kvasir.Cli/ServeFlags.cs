@@ -18,7 +18,7 @@ internal sealed class ServeFlags
     private readonly Option<int> chunk = new("--chunk") { Description = "Prompt tokens computed in one step.", DefaultValueFactory = _ => new EngineOptions().ChunkTokens };
     private readonly Option<string[]> keys = new("--api-key") { Description = "Key that requests must carry; may be repeated.", DefaultValueFactory = _ => [] };
     private readonly Option<FileInfo?> keyFile = new("--api-key-file") { Description = "File with one key per line.", HelpName = "F" };
-    private readonly Option<string[]> names = new("--served-model-name") { Description = "Name that the model answers to; may be repeated.", DefaultValueFactory = _ => [] };
+    private readonly Option<string[]> names = new("--served-model-name") { Description = "Name that the model answers to; may be repeated. With several models, a name for each, in order.", DefaultValueFactory = _ => [] };
     private readonly Option<string[]> origins = new("--cors-origin") { Description = "Origin that browsers may call from, * for any; may be repeated.", DefaultValueFactory = _ => [] };
     private readonly Option<string?> events = new("--kv-events") { Description = "Publish which KV blocks come and go, as vLLM does, at this ZeroMQ address: tcp://*:5557.", HelpName = "ADDRESS" };
     private readonly Option<string?> replay = new("--kv-events-replay") { Description = "Send missed KV events again to who asks at this address: tcp://*:5558.", HelpName = "ADDRESS" };
@@ -30,12 +30,14 @@ internal sealed class ServeFlags
     private readonly Option<double> pins = new("--kv-pin-share") { Description = "Share of the KV cache that pinned prefixes may hold, 0 to 1.", DefaultValueFactory = _ => new EngineOptions().KvPinShare };
     private readonly Option<string> body = new("--max-body") { Description = "Largest request body.", DefaultValueFactory = _ => "4MiB" };
     private readonly Option<double> drain = new("--drain-seconds") { Description = "How long running answers may take to finish after SIGTERM.", DefaultValueFactory = _ => 30 };
+    private readonly Option<int> awake = new("--awake") { Description = "Of several models, how many are awake at a time, each with an equal share of --memory; the others wake when they are asked.", DefaultValueFactory = _ => 1, HelpName = "N" };
+    private readonly Option<double> modelWait = new("--model-wait-seconds") { Description = "How long a request waits for one of several models to wake; after that it gets 503.", DefaultValueFactory = _ => new ServerOptions().ModelWait.TotalSeconds };
     private readonly Option<double> keepAlive = new("--keep-alive-seconds") { Description = "Silence on a stream after which a comment is sent.", DefaultValueFactory = _ => 15 };
 
     /// <summary>Adds the flags to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[host, port, sequences, queue, chunk, keys, keyFile, names, origins, events, replay, topic, pins, tenantShare, tenantTokens, tenantHeader, leastPriority, body, drain, keepAlive])
+        foreach (var option in (Option[])[host, port, sequences, queue, chunk, keys, keyFile, names, origins, events, replay, topic, pins, tenantShare, tenantTokens, tenantHeader, leastPriority, body, drain, keepAlive, awake, modelWait])
             command.Options.Add(option);
     }
 
@@ -78,8 +80,12 @@ internal sealed class ServeFlags
                 : throw new UsageException($"--max-body '{parse.GetValue(body)}' is not a size; write 4MiB or a number of bytes."),
             DrainTime = Seconds("--drain-seconds", parse.GetValue(drain), 0),
             KeepAliveInterval = Seconds("--keep-alive-seconds", parse.GetValue(keepAlive), 0.1),
+            ModelWait = Seconds("--model-wait-seconds", parse.GetValue(modelWait), 1),
         };
     }
+
+    /// <summary>How many models may be awake at a time.</summary>
+    public int Awake(ParseResult parse) => parse.GetValue(awake);
 
     /// <summary>Where KV events are published; null for nowhere.</summary>
     /// <exception cref="UsageException">The flags contradict each other.</exception>

@@ -118,17 +118,29 @@ public sealed class ChatPipeline
             ? request
             : request with { Sampling = request.Sampling with { Seed = unchecked(seed + (ulong)index) } };
 
+    /// <summary>What is wrong with requests whatever else runs, and whether the model is awake; null when they can be submitted.</summary>
+    public RequestFailure? Refusal(IReadOnlyList<TextRequest> requests)
+    {
+        if (requests.Count > MaxChoices)
+            return new RequestFailure(FailureKind.InvalidValue,
+                $"The request asks for {requests.Count} answers, more than the {MaxChoices} that can run and wait here together.", "n");
+        if (requests.Select(OutsideVocabulary).FirstOrDefault(problem => problem is not null) is { } outside) return outside;
+        try
+        {
+            foreach (var request in requests) engine.Check(ToEngine(request));
+            return null;
+        }
+        catch (RequestException error)
+        {
+            return ToFailure(error);
+        }
+    }
+
     /// <summary>Submits requests, all or none of them.</summary>
     public bool TryStart(IReadOnlyList<TextRequest> requests, [NotNullWhen(true)] out TextGeneration? generation, [NotNullWhen(false)] out RequestFailure? failure)
     {
         generation = null;
-        if (requests.Count > MaxChoices)
-        {
-            failure = new RequestFailure(FailureKind.InvalidValue,
-                $"The request asks for {requests.Count} answers, more than the {MaxChoices} that can run and wait here together.", "n");
-            return false;
-        }
-        failure = requests.Select(OutsideVocabulary).FirstOrDefault(problem => problem is not null);
+        failure = Refusal(requests);
         if (failure is not null) return false;
         var started = ImmutableArray.CreateBuilder<(TextRequest, GenerationStream)>(requests.Count);
         try

@@ -34,7 +34,7 @@ public sealed class KvasirEngine : IAsyncDisposable
     public static async Task<KvasirEngine> LoadAsync(string path, KvasirOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default)
     {
         if (HubModel.IsHubName(path)) path = await HubDownload.FetchAsync(HubModel.Parse(path), HubOptions.FromEnvironment(), cancel: cancel).ConfigureAwait(false);
-        return await Task.Run(() => Load(path, options ?? new KvasirOptions(), progress), cancel).ConfigureAwait(false);
+        return await Task.Run(() => Load(Checkpoint.Open(path), options ?? new KvasirOptions(), progress), cancel).ConfigureAwait(false);
     }
 
     /// <summary>This model as a chat client of Microsoft.Extensions.AI; disposing of the client leaves the model loaded.</summary>
@@ -47,9 +47,9 @@ public sealed class KvasirEngine : IAsyncDisposable
         Checkpoint.Dispose();
     }
 
-    private static KvasirEngine Load(string path, KvasirOptions options, IProgress<LoadProgress>? progress)
+    /// <summary>Loads a model that is open, and owns its files from now on, also where that fails.</summary>
+    internal static KvasirEngine Load(Checkpoint checkpoint, KvasirOptions options, IProgress<LoadProgress>? progress)
     {
-        var checkpoint = Checkpoint.Open(path);
         try
         {
             var tokenizer = checkpoint.Tokenizer;
@@ -57,7 +57,7 @@ public sealed class KvasirEngine : IAsyncDisposable
             var template = source is null ? null : ChatTemplate.Parse(source);
             var engine = LlmEngine.Create(checkpoint, CanaryText.Fill(options.Engine, tokenizer), progress, options.Time);
             var pipeline = new ChatPipeline(tokenizer, template, checkpoint.Defaults, engine, options);
-            return new KvasirEngine(options.ModelName ?? NameOf(path), checkpoint, engine, pipeline);
+            return new KvasirEngine(options.ModelName ?? NameOf(checkpoint.Path), checkpoint, engine, pipeline);
         }
         catch
         {
@@ -66,8 +66,8 @@ public sealed class KvasirEngine : IAsyncDisposable
         }
     }
 
-    // "models/qwen3-0.6b-00001-of-00002.gguf" is served as "qwen3-0.6b".
-    private static string NameOf(string path)
+    /// <summary>The name of a model that is given none: "qwen3-0.6b" for <c>models/qwen3-0.6b-00001-of-00002.gguf</c>.</summary>
+    public static string NameOf(string path)
     {
         var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
         if (name.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) name = name[..^5];

@@ -46,6 +46,19 @@ public sealed record EngineMemoryPlan
     /// <summary>Sum of all lines.</summary>
     public long TotalBytes => Lines.Sum(line => line.Bytes);
 
+    /// <summary>What an engine that sleeps at <see cref="SleepLevel.Weights"/> keeps: all but weights and the KV cache on the device.</summary>
+    public long AsleepBytes => TotalBytes - Bytes(WeightsLine) - Bytes(KvLine);
+
+    /// <summary>
+    /// What each engine may take when several share a budget and some of them are awake at a time: equal parts of what those
+    /// that sleep leave, whichever they are.
+    /// </summary>
+    /// <param name="plans">Plans of all of them, each for the budget divided by <paramref name="awake"/>: none will keep more asleep than there.</param>
+    /// <param name="awake">How many are awake at a time.</param>
+    /// <param name="budgetBytes">What they may take together.</param>
+    public static long ShareBytes(IReadOnlyCollection<EngineMemoryPlan> plans, int awake, long budgetBytes) =>
+        Math.Max(0, budgetBytes - plans.Select(plan => plan.AsleepBytes).OrderDescending().Take(plans.Count - awake).Sum()) / awake;
+
     /// <summary>Bytes of a line, 0 when there is none.</summary>
     internal long Bytes(string name) => Lines.FirstOrDefault(line => line.Name == name).Bytes;
 

@@ -10,6 +10,10 @@ public sealed record EngineOptions
 {
     /// <summary>Bound on the whole process in bytes; null takes what the machine can spare.</summary>
     public long? MemoryBytes { get; init; }
+    /// <summary>Where memory is reserved, in place of a ledger over <see cref="MemoryBytes"/>: a part of one that several engines share. Null for its own.</summary>
+    public MemoryLedger? Ledger { get; init; }
+    /// <summary>Whether the engine begins asleep at <see cref="SleepLevel.Weights"/>, its weights unread until it is woken.</summary>
+    public bool StartsAsleep { get; init; }
     /// <summary>Most tokens of one sequence; null takes the model's, as far as memory goes.</summary>
     public int? ContextTokens { get; init; }
     /// <summary>Tokens that the KV cache holds in all; null takes what memory leaves, at most what all sequences can use.</summary>

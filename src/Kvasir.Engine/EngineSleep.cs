@@ -1,3 +1,4 @@
+using Kvasir.Checkpoints;
 using Kvasir.Engine.KvCache;
 using Kvasir.Engine.Model;
 using Kvasir.Kernels;
@@ -29,20 +30,19 @@ internal sealed class EngineSleep : IDisposable
     private readonly PrefixCache _cache;
     private MemoryReservation? _blockBytes, _weightBytes;
 
-    /// <param name="ledger">Where the lines of KV cache and weights are reserved from now on.</param>
+    /// <param name="ledger">Where the lines of KV cache and weights are reserved.</param>
     /// <param name="plan">How large they are.</param>
+    /// <param name="reserved">The lines as they are reserved already; those of KV cache and weights are this one's from now on.</param>
     /// <param name="blocks">Memory of the device's blocks.</param>
     /// <param name="weights">The weights; in the mapped file they are the system's to keep or drop.</param>
     /// <param name="reload">Fills the weights' memory anew.</param>
     /// <param name="cache">What the blocks hold.</param>
-    public EngineSleep(MemoryLedger ledger, EngineMemoryPlan plan, NativeBuffer blocks, ModelWeights weights, Action reload, PrefixCache cache)
+    public EngineSleep(
+        MemoryLedger ledger, EngineMemoryPlan plan, IReadOnlyDictionary<string, MemoryReservation> reserved, NativeBuffer blocks, ModelWeights weights, Action reload, PrefixCache cache)
     {
         (_ledger, _plan, _blocks, _weights, _reload, _cache) = (ledger, plan, blocks, weights, reload, cache);
-        (_blockBytes, _weightBytes) = (Reserve(EngineMemoryPlan.KvLine), Reserve(EngineMemoryPlan.WeightsLine));
+        (_blockBytes, _weightBytes) = (reserved.GetValueOrDefault(EngineMemoryPlan.KvLine), reserved.GetValueOrDefault(EngineMemoryPlan.WeightsLine));
     }
-
-    /// <summary>Lines of the ledger that are this one's.</summary>
-    public static bool Owns(string line) => line is EngineMemoryPlan.KvLine or EngineMemoryPlan.WeightsLine;
 
     /// <summary>What has been given back.</summary>
     public SleepLevel Level { get; private set; }
@@ -68,6 +68,7 @@ internal sealed class EngineSleep : IDisposable
 
     /// <summary>Takes everything again.</summary>
     /// <exception cref="MemoryBudgetException">Others have reserved the memory meanwhile; the engine sleeps on.</exception>
+    /// <exception cref="CheckpointException">The model's files are not what they were; the engine sleeps on.</exception>
     public void Wake()
     {
         if (Level == SleepLevel.Awake) return;
@@ -81,6 +82,8 @@ internal sealed class EngineSleep : IDisposable
         }
         catch
         {
+            // What was read before the fault is of no use.
+            if (Level == SleepLevel.Weights) _weights.Arena?.Discard();
             if (blocks != _blockBytes) blocks?.Dispose();
             if (weights != _weightBytes) weights?.Dispose();
             throw;

@@ -69,6 +69,9 @@ internal sealed class KvCanary
         _step = new Step(_rows, chosen.Count);
     }
 
+    /// <summary>Whether the options ask for a trial.</summary>
+    public static bool IsWanted(EngineOptions options) => options.KvFormat.LeastBits < 16 && options.KvCanaryBound is not null && !options.KvCanaryTokens.IsDefaultOrEmpty;
+
     /// <summary>What the options' keys and values cost; null where they are not to be tried, or too little of the text fits.</summary>
     /// <param name="spec">The model.</param>
     /// <param name="options">How it shall run.</param>
@@ -78,7 +81,7 @@ internal sealed class KvCanary
     /// <exception cref="KvCanaryException">More than the options allow.</exception>
     public static KvCanaryResult? Try(ModelSpec spec, EngineOptions options, Decoder decoder, NativeBuffer memory, EngineMemoryPlan plan)
     {
-        if (options.KvFormat.LeastBits >= 16 || options.KvCanaryBound is not { } bound || options.KvCanaryTokens.IsDefaultOrEmpty) return null;
+        if (!IsWanted(options) || options.KvCanaryBound is not { } bound) return null;
         int[] tokens = [.. options.KvCanaryTokens.Where(token => (uint)token < (uint)spec.VocabularySize).Take(plan.ContextTokens)];
         var result = Run(spec, decoder, memory, options.KvFormat, tokens, plan.StepTokens);
         if (result is null)

@@ -90,6 +90,7 @@ public sealed partial class LlmEngine
 
     /// <summary>Takes the memory again, reads weights again if they were given back, and takes requests.</summary>
     /// <exception cref="MemoryBudgetException">Others have reserved the memory meanwhile; the engine sleeps on.</exception>
+    /// <exception cref="CheckpointException">The model's files are not what they were; the engine sleeps on.</exception>
     public Task WakeAsync() => _loop.WakeAsync(_sleep);
 
     /// <summary>Pins what is on the device; null when a part is not.</summary>

@@ -73,7 +73,7 @@ public sealed partial class LlmEngine : IAsyncDisposable
         options ??= new EngineOptions();
         time ??= TimeProvider.System;
         var spec = checkpoint.Spec;
-        var ledger = new MemoryLedger(MemoryBudget.LedgerBytes(options.MemoryBytes));
+        var ledger = options.Ledger ?? new MemoryLedger(MemoryBudget.LedgerBytes(options.MemoryBytes));
         var plan = EngineMemoryPlan.For(spec, checkpoint.Tensors, options, ledger.BudgetBytes);
         var owned = new Stack<IDisposable>();
         T Own<T>(T item) where T : IDisposable
@@ -83,10 +83,9 @@ public sealed partial class LlmEngine : IAsyncDisposable
         }
         try
         {
-            foreach (var line in plan.Lines)
-                if (!EngineSleep.Owns(line.Name)) Own(ledger.Reserve(line.Name, line.Bytes));
+            var reserved = plan.Lines.ToDictionary(line => line.Name, line => Own(ledger.Reserve(line.Name, line.Bytes)));
             var team = Own(new WorkerTeam(options.Threads ?? Environment.ProcessorCount));
-            var weights = Own(WeightLoader.Load(checkpoint, team, options.Mapped, progress));
+            var weights = Own(WeightLoader.Load(checkpoint, team, options.Mapped, reads: !options.StartsAsleep || Engine.KvCanary.IsWanted(options), progress));
             var blockMemory = Own(new NativeBuffer(plan.Bytes(EngineMemoryPlan.KvLine)));
             var memory = new KvMemory(plan.Groups, plan.KvBlocks, blockMemory.All);
             var buffers = new DecoderBuffers(spec, plan.StepTokens, EngineMemoryPlan.LogitRows);
@@ -101,8 +100,9 @@ public sealed partial class LlmEngine : IAsyncDisposable
             var cache = new PrefixCache(blocks, plan.Groups, memory.Copy, tiers, events, time, retention, tenants, options.KvWrites);
             LlmEngine? engine = null;
             cache.Evicted = eviction => engine?.BlockEvicted?.Invoke(eviction);
-            var sleep = Own(new EngineSleep(ledger, plan, blockMemory, weights, () => WeightLoader.Refill(checkpoint, team, weights.Arena!), cache));
-            loop = new StepLoop(decoder, new Scheduler(cache, plan.KvBlocks, options), new Sampler(spec.VocabularySize), cache, blocks, tiers, events, plan, time);
+            var sleep = Own(new EngineSleep(ledger, plan, reserved, blockMemory, weights, () => WeightLoader.Refill(checkpoint, team, weights.Arena!), cache));
+            if (options.StartsAsleep) sleep.Sleep(SleepLevel.Weights);
+            loop = new StepLoop(decoder, new Scheduler(cache, plan.KvBlocks, options), new Sampler(spec.VocabularySize), cache, blocks, tiers, events, plan, time) { Sleeps = sleep.Level };
             return engine = new LlmEngine(spec, options, plan, ledger, loop, cache, blocks, sleep, time, [.. owned]) { KvCanary = canary };
         }
         catch
@@ -158,7 +158,9 @@ public sealed partial class LlmEngine : IAsyncDisposable
         _loop.Dispose();
     }
 
-    private void Check(GenerationRequest request)
+    /// <summary>Refuses what no queue and no waiting would help; asleep or awake.</summary>
+    /// <exception cref="RequestException">It is wrong, or can never fit.</exception>
+    public void Check(GenerationRequest request)
     {
         var prompt = request.Prompt;
         if (prompt.IsDefaultOrEmpty) throw new RequestException(RefusalKind.Invalid, "The prompt is empty; at least one token is needed.");

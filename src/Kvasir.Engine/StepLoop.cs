@@ -98,6 +98,7 @@ internal sealed class StepLoop : IDisposable
     public SleepLevel Sleeps
     {
         get { lock (_inboxLock) return _sleeps; }
+        init => _sleeps = value;
     }
 
     /// <summary>Refuses requests, waits for those that are here, and gives memory back.</summary>
@@ -105,7 +106,7 @@ internal sealed class StepLoop : IDisposable
     {
         Task<bool> sleeping;
         SleepLevel before;
-        var isWanted = true;
+        var (isWanted, isDecided) = (true, false);
         lock (_inboxLock)
         {
             if (_stopping) throw new RequestException(RefusalKind.Closing, "The engine is shutting down.");
@@ -114,9 +115,13 @@ internal sealed class StepLoop : IDisposable
             _sleeps = level;
             sleeping = _idleQuestions.Add(() =>
             {
-                // Who asked may have given up, or somebody may have woken the engine.
-                if (!Volatile.Read(ref isWanted) || Sleeps < level) return false;
                 SaveAll();
+                // Who asked may have given up, or somebody may have woken the engine; from here on neither can.
+                lock (_inboxLock)
+                {
+                    if (!isWanted || _sleeps < level) return false;
+                    isDecided = true;
+                }
                 sleep.Sleep(level);
                 return true;
             });
@@ -128,8 +133,17 @@ internal sealed class StepLoop : IDisposable
         }
         catch (TimeoutException)
         {
-            Volatile.Write(ref isWanted, false);
-            lock (_inboxLock) _sleeps = before;
+            bool isLate;
+            lock (_inboxLock)
+            {
+                isLate = isDecided;
+                if (!isLate) (isWanted, _sleeps) = (false, before);
+            }
+            if (isLate)
+            {
+                await sleeping.ConfigureAwait(false);
+                return;
+            }
             throw new TimeoutException($"Requests still ran after {wait.TotalSeconds:0} s, so the engine stays awake. Wait longer, or cancel them.");
         }
     }

@@ -25,7 +25,7 @@ public sealed class ServerStartException : Exception
 }
 
 /// <summary>
-/// An OpenAI-compatible HTTP server over one engine. It listens before the model is loaded (<c>/ready</c> says 503 until
+/// An OpenAI-compatible HTTP server over one engine, or over several models that share one memory budget. It listens before they are loaded (<c>/ready</c> says 503 until
 /// then) and, when asked to stop, lets running answers finish.
 /// </summary>
 public sealed class KvasirServer : IAsyncDisposable
@@ -41,7 +41,7 @@ public sealed class KvasirServer : IAsyncDisposable
     /// <summary>What the endpoints share.</summary>
     public ServerState State => state;
 
-    /// <summary>Listens. The model follows by <see cref="Attach"/>.</summary>
+    /// <summary>Listens. The model follows by <see cref="Attach(KvasirEngine)"/> or <see cref="Attach(ModelSet)"/>.</summary>
     /// <exception cref="ServerStartException">The address cannot be listened on.</exception>
     public static async Task<KvasirServer> StartAsync(ServerOptions options, TimeProvider? time = null, CancellationToken cancel = default)
     {
@@ -64,7 +64,11 @@ public sealed class KvasirServer : IAsyncDisposable
     }
 
     /// <summary>Makes the server ready. The engine stays the caller's.</summary>
-    public void Attach(KvasirEngine engine) => state.Attach(engine);
+    public void Attach(KvasirEngine engine) => state.Attach([engine], 1, engine.Engine.Ledger);
+
+    /// <summary>Makes the server ready with several models, which it wakes and puts to sleep from now on. They stay the caller's.</summary>
+    /// <exception cref="ArgumentException">There are <see cref="ServerOptions.ServedModelNames"/>, but not one for each, or not all different.</exception>
+    public void Attach(ModelSet models) => state.Attach(models.Engines, models.Awake, models.Ledger);
 
     /// <summary>Refuses new requests, waits for those inside as long as the options say, then closes.</summary>
     /// <returns>Whether all answers were finished.</returns>
@@ -83,7 +87,7 @@ public sealed class KvasirServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await app.DisposeAsync();
-        state.Dispose();
+        await state.DisposeAsync();
     }
 
     private static WebApplication Build(ServerOptions options, ServerState state)
@@ -161,6 +165,7 @@ public sealed class KvasirServer : IAsyncDisposable
         View("kvasir_request_decode_time_seconds", ServerMetrics.RequestBounds);
         View("kvasir_kv_block_idle_before_evict_seconds", ServerMetrics.BlockAgeBounds);
         View("kvasir_kv_block_lifetime_seconds", ServerMetrics.BlockAgeBounds);
+        View("kvasir_model_swap_seconds", ServerMetrics.SwapBounds);
 
         void View(string name, double[] bounds) =>
             metrics.AddView(name, new ExplicitBucketHistogramConfiguration { Boundaries = bounds });

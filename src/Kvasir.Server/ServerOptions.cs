@@ -17,7 +17,7 @@ public sealed record ServerOptions
     public string? TenantHeader { get; init; }
     /// <summary>The lowest priority number that requests may ask for; lower ones count as it.</summary>
     public int LeastPriority { get; init; } = -1000;
-    /// <summary>Names the model answers to, the first being its own; empty for the checkpoint's name.</summary>
+    /// <summary>Names the model answers to, the first being its own; with several models, a name for each in order. Empty for the checkpoints' names.</summary>
     public ImmutableArray<string> ServedModelNames { get; init; } = [];
     /// <summary>Origins that browsers may call from; <c>*</c> for any; empty for none.</summary>
     public ImmutableArray<string> CorsOrigins { get; init; } = [];
@@ -25,6 +25,12 @@ public sealed record ServerOptions
     public long MaxBodyBytes { get; init; } = 4 << 20;
     /// <summary>How long running answers may take to finish once the server was asked to stop.</summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>How long a request waits for a model that sleeps to get its turn.</summary>
+    public TimeSpan ModelWait { get; init; } = TimeSpan.FromSeconds(120);
+    /// <summary>How long a model that others wait for takes new requests at least after it woke.</summary>
+    public TimeSpan LeastTurn { get; init; } = TimeSpan.FromSeconds(2);
+    /// <summary>How long, within its turn, a model without requests stays awake at least while others wait for theirs.</summary>
+    public TimeSpan LeastLinger { get; init; }
     /// <summary>Silence on a stream after which a comment is sent, so that proxies keep the connection.</summary>
     public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(15);
 }

@@ -29,6 +29,35 @@ public sealed class CheckpointTests : IDisposable
         Assert.Throws<ArgumentOutOfRangeException>(() => checkpoint.Bytes(key, key.Rows, 1).Length);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Files_that_were_written_to_are_noticed(bool isShortened)
+    {
+        var path = _folder.File("m.gguf");
+        SyntheticCheckpoint.Write(path, SyntheticFamily.Llama);
+        using var checkpoint = Checkpoint.Open(path);
+        checkpoint.RequireUnchanged();
+        using (var file = new FileStream(path, FileMode.Open))
+            if (isShortened) file.SetLength(file.Length - 1);
+        if (!isShortened) File.SetLastWriteTimeUtc(path, new DateTime(2001, 1, 1, 0, 0, 0, DateTimeKind.Utc));
+        Assert.Contains(path, Assert.Throws<CheckpointException>(checkpoint.RequireUnchanged).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Files_that_were_deleted_can_still_be_read()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Open files cannot be deleted there.");
+        SyntheticCheckpoint.Write(_folder.File("m.gguf"), SyntheticFamily.Llama);
+        using var checkpoint = Checkpoint.Open(_folder.File("m.gguf"));
+        var view = checkpoint.Tensors.TokenEmbedding;
+        var before = checkpoint.Bytes(view, 0, (int)view.Rows).ToArray();
+        File.Delete(_folder.File("m.gguf"));
+        checkpoint.Release(view);
+        checkpoint.RequireUnchanged();
+        Assert.True(checkpoint.Bytes(view, 0, (int)view.Rows).SequenceEqual(before));
+    }
+
     [Fact]
     public void Released_pages_come_back_from_the_file()
     {

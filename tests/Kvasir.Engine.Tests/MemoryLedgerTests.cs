@@ -27,6 +27,40 @@ public sealed class MemoryLedgerTests
     }
 
     [Fact]
+    public void Parts_of_a_whole_never_exceed_it_together()
+    {
+        var whole = new MemoryLedger(100);
+        var (first, second) = (new MemoryLedger(80, whole, "first"), new MemoryLedger(80, whole, "second"));
+        var weights = first.Reserve("weights", 70);
+        Assert.Equal([new LedgerLine("first/weights", 70)], whole.Lines());
+        var refused = Assert.Throws<MemoryBudgetException>(() => second.Reserve("weights", 70));
+        Assert.Equal((70, 30), (refused.NeededBytes, refused.FreeBytes));
+        Assert.Throws<MemoryBudgetException>(() => first.Reserve("kv/device", 20));
+        Assert.Equal((70, 0, 70), (first.UsedBytes, second.UsedBytes, whole.UsedBytes));
+        weights.Dispose();
+        weights.Dispose();
+        using var held = second.Reserve("weights", 70);
+        Assert.Equal([new LedgerLine("second/weights", 70)], whole.Lines());
+        Assert.Equal([[], [new LedgerLine("weights", 70)]], MemoryLedger.LinesOf([first, second]));
+    }
+
+    [Fact]
+    public async Task Parts_are_seen_at_one_moment()
+    {
+        var whole = new MemoryLedger(100);
+        MemoryLedger[] parts = [.. Enumerable.Range(0, 3).Select(number => new MemoryLedger(100, whole, $"{number}"))];
+        using var done = new CancellationTokenSource();
+        // What one gives back another takes: looked at one after the other, they seem to hold twice as much.
+        var moving = Task.Run(() =>
+        {
+            for (var i = 0; !done.IsCancellationRequested; i++) parts[i % 3].Reserve("weights", 100).Dispose();
+        });
+        for (var i = 0; i < 20_000; i++) Assert.InRange(MemoryLedger.LinesOf(parts).Sum(part => part.Sum(line => line.Bytes)), 0, 100);
+        await done.CancelAsync();
+        await moving;
+    }
+
+    [Fact]
     public void Many_threads_never_exceed_the_budget()
     {
         var ledger = new MemoryLedger(50);

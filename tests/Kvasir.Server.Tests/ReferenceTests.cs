@@ -48,6 +48,16 @@ public sealed partial class ReferenceTests(Models models)
     }
 
     [Fact]
+    public async Task What_only_several_models_tell_is_in_the_table()
+    {
+        await using var models = await ThreeModels.StartAsync();
+        await models.TextAsync(ThreeModels.Llama, "a");
+        var types = TypePattern().Matches(await models.Server.Http.GetStringAsync("/metrics"));
+        Assert.Contains("kvasir_model_swap_seconds", types.Select(type => type.Groups["name"].Value));
+        Assert.All(types, type => Assert.Matches($@"(?m)^\|.*`{type.Groups["name"].Value}(\{{[a-z_,]+\}})?`.*\| {type.Groups["type"].Value} \|", Reference));
+    }
+
+    [Fact]
     public async Task Every_route_is_in_the_table()
     {
         await using var server = await TestServer.StartAsync(models.Scripted);

@@ -15,8 +15,8 @@ internal static class TopView
     {
         var parts = new List<IRenderable>
         {
-            new Text($"{string.Join(", ", memory.Kv.Models.Select(model => model.Model))} at {address.ToString().TrimEnd('/')}, up {Span(memory.Totals.UptimeSeconds)}"),
-            new Text($"{Requests(memory, "running")} running, {Requests(memory, "waiting")} waiting; {Speed(rates)}"),
+            new Text($"{string.Join(", ", memory.Kv.Models.Select(Name))} at {address.ToString().TrimEnd('/')}, up {Span(memory.Totals.UptimeSeconds)}"),
+            new Text($"{Requests(memory, "running")} running, {Requests(memory, "waiting") + memory.Kv.Models.Sum(model => model.Waiting ?? 0)} waiting; {Speed(rates)}"),
             new Text($"prefix cache hits {Percent(rates?.HitRate)} now, {Percent(Share(memory.Totals.PrefixHitTokens, memory.Totals.PrefixQueryTokens))} since the start; "
                 + $"{memory.Totals.Preemptions:N0} preemptions, {memory.Totals.Evictions:N0} evictions"),
             Owners(memory),
@@ -62,11 +62,15 @@ internal static class TopView
     {
         var table = Terminal.Table("request", "state", "prompt", "cached", "generated", "own KV", "shared KV", "for");
         foreach (var request in requests.OrderBy(request => request.State == "running" ? 0 : 1).Take(MostRequests))
-            Add(table, Short(request.Id ?? "-"), request.State, $"{request.PromptTokens:N0}", $"{request.CachedTokens:N0}", $"{request.GeneratedTokens:N0}",
+            Add(table, Short(request.Id ?? "-"), request.Model is { } model ? $"{request.State} ({model})" : request.State, $"{request.PromptTokens:N0}", $"{request.CachedTokens:N0}", $"{request.GeneratedTokens:N0}",
                 Size(request.Bytes), Size(request.SharedBytes), Span(request.Seconds));
         if (requests.Count > MostRequests) Add(table, $"and {requests.Count - MostRequests} more", "", "", "", "", "", "", "");
         return table;
     }
+
+    /// <summary>A model, and where there are several whether it is awake and how many wait for it to wake.</summary>
+    private static string Name(ModelMemory model) => model.State is null ? model.Model
+        : model.Waiting > 0 ? $"{model.Model} ({model.State}, {model.Waiting} wait)" : $"{model.Model} ({model.State})";
 
     private static void Add(Table table, params string[] cells) => table.AddRow([.. cells.Select(cell => new Text(cell))]);
 

@@ -20,14 +20,15 @@ internal sealed class WeightLoader
     private readonly WorkerTeam _team;
     private readonly IProgress<LoadProgress>? _progress;
     private readonly NativeBuffer? _arena;
+    private readonly bool _reads;
     private readonly Dictionary<TensorView, WeightMatrix> _matrices = [];
     private readonly long _totalBytes;
     private long _arenaUsed;
     private long _doneBytes;
 
-    private WeightLoader(Checkpoint checkpoint, WorkerTeam team, NativeBuffer? arena, IProgress<LoadProgress>? progress)
+    private WeightLoader(Checkpoint checkpoint, WorkerTeam team, NativeBuffer? arena, bool reads, IProgress<LoadProgress>? progress)
     {
-        (_checkpoint, _team, _arena, _progress) = (checkpoint, team, arena, progress);
+        (_checkpoint, _team, _arena, _reads, _progress) = (checkpoint, team, arena, reads, progress);
         _totalBytes = Matrices(checkpoint.Tensors).Sum(view => view.ByteLength);
     }
 
@@ -38,13 +39,14 @@ internal sealed class WeightLoader
     /// <param name="checkpoint">Where from; must outlive the result if <paramref name="mapped"/>.</param>
     /// <param name="team">Who packs.</param>
     /// <param name="mapped">Use the matrices where they lie in the file.</param>
+    /// <param name="reads">Whether to read matrices now; else they have their memory, untouched, until <see cref="Refill"/>.</param>
     /// <param name="progress">Told after every matrix.</param>
-    public static ModelWeights Load(Checkpoint checkpoint, WorkerTeam team, bool mapped, IProgress<LoadProgress>? progress)
+    public static ModelWeights Load(Checkpoint checkpoint, WorkerTeam team, bool mapped, bool reads, IProgress<LoadProgress>? progress)
     {
         var arena = mapped ? null : new NativeBuffer(ArenaBytes(checkpoint.Tensors));
         try
         {
-            return new WeightLoader(checkpoint, team, arena, progress).Load();
+            return new WeightLoader(checkpoint, team, arena, reads, progress).Load();
         }
         catch
         {
@@ -53,8 +55,13 @@ internal sealed class WeightLoader
         }
     }
 
-    /// <summary>Fills the memory of weights that were loaded before, and discarded, with the same again.</summary>
-    public static void Refill(Checkpoint checkpoint, WorkerTeam team, NativeBuffer arena) => new WeightLoader(checkpoint, team, arena, null).Load();
+    /// <summary>Fills the memory of weights that were not read, or read and discarded.</summary>
+    /// <exception cref="CheckpointException">The files are not what they were.</exception>
+    public static void Refill(Checkpoint checkpoint, WorkerTeam team, NativeBuffer arena)
+    {
+        checkpoint.RequireUnchanged();
+        new WeightLoader(checkpoint, team, arena, reads: true, null).Load();
+    }
 
     private ModelWeights Load()
     {
@@ -105,6 +112,7 @@ internal sealed class WeightLoader
             ? WeightMatrix.Mapped((WeightFormat)view.Type, (int)view.Rows, (int)view.Columns, _checkpoint.Address(view))
             : Pack(view, _arena);
         _matrices.Add(view, matrix);
+        if (!_reads) return matrix;
         _doneBytes += view.ByteLength;
         _progress?.Report(new LoadProgress(_doneBytes, _totalBytes));
         return matrix;
@@ -115,6 +123,7 @@ internal sealed class WeightLoader
         var bytes = PackedBytes(view);
         var matrix = WeightMatrix.Packed((WeightFormat)view.Type, (int)view.Rows, (int)view.Columns, arena.Slice(_arenaUsed, bytes));
         _arenaUsed += bytes;
+        if (!_reads) return matrix;
         var chunks = (matrix.Rows + RowsPerChunk - 1) / RowsPerChunk;
         _team.Run(worker =>
         {

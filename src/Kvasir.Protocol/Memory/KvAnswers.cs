@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Kvasir.Protocol.Memory;
 
 /// <summary>Answer of <c>GET /v1/kv</c>: a page of what is cached, and all pins.</summary>
@@ -57,4 +59,16 @@ public sealed record KvDeleted(string Object, BlocksByTier DeletedBlocks, int Un
 /// <summary>Whether a model sleeps.</summary>
 /// <param name="IsSleeping">Whether it refuses requests, having given memory back.</param>
 /// <param name="Level">0: awake; 1: the KV cache is given back; 2: the weights too.</param>
-public sealed record SleepState(bool IsSleeping, int Level);
+public sealed record SleepState(bool IsSleeping, int Level)
+{
+    /// <summary>Each of several models, where none was named; <see cref="IsSleeping"/> is true when all sleep then, and the level the lowest.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<ModelSleepState>? Models { get; init; }
+}
+
+/// <summary>Whether one of several models sleeps.</summary>
+/// <param name="Model">Its name.</param>
+/// <param name="IsSleeping">Whether it has given memory back.</param>
+/// <param name="Level">0: awake; 1: the KV cache is given back; 2: the weights too.</param>
+/// <param name="WakesOnRequest">Whether a request wakes it; else it was told to sleep.</param>
+public sealed record ModelSleepState(string Model, bool IsSleeping, int Level, bool WakesOnRequest);

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Kvasir.Protocol.Memory;
 
 /// <summary>Answer of <c>GET /v1/memory</c>; docs/reference/http-api.md describes it.</summary>
@@ -38,7 +40,7 @@ public sealed record MemoryNode(string Name, long Bytes, IReadOnlyList<MemoryNod
 
 /// <summary>The KV cache.</summary>
 /// <param name="BlockTokens">Tokens in a block.</param>
-/// <param name="BlockBytes">Bytes of a block on the device.</param>
+/// <param name="BlockBytes">Bytes of a block on the device; 0 for several models whose blocks differ.</param>
 /// <param name="Tiers">The tiers, the device first.</param>
 /// <param name="Models">Who has it, by model.</param>
 /// <param name="Tenants">Who has it, by tenant.</param>
@@ -63,7 +65,15 @@ public sealed record TierMemory(
 /// <param name="DeviceBytes">In use, pinned and cached on the device.</param>
 /// <param name="HostBytes">In host memory.</param>
 /// <param name="DiskBytes">On disk.</param>
-public sealed record ModelMemory(string Model, long DeviceBytes, long HostBytes, long DiskBytes);
+public sealed record ModelMemory(string Model, long DeviceBytes, long HostBytes, long DiskBytes)
+{
+    /// <summary>"awake" or "asleep", where several models are served.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? State { get; init; }
+    /// <summary>Requests that wait for it to wake, where several models are served.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Waiting { get; init; }
+}
 
 /// <summary>A tenant's part of the KV cache.</summary>
 /// <param name="Tenant">"default", "unknown" or 16 hexadecimal digits.</param>
@@ -92,7 +102,12 @@ public sealed record MemoryForecast(int WindowSeconds, string? Tier, double? Sec
 /// <param name="Seconds">Since it came.</param>
 /// <param name="Preemptions">How often it gave way.</param>
 public sealed record RequestMemory(
-    string? Id, string Tenant, string State, int PromptTokens, int CachedTokens, int GeneratedTokens, long Bytes, long SharedBytes, double Seconds, int Preemptions);
+    string? Id, string Tenant, string State, int PromptTokens, int CachedTokens, int GeneratedTokens, long Bytes, long SharedBytes, double Seconds, int Preemptions)
+{
+    /// <summary>Whose request it is, where several models are served.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Model { get; init; }
+}
 
 /// <summary>Counts since the start; rates are their differences.</summary>
 /// <param name="PromptTokens">Prompt tokens computed.</param>

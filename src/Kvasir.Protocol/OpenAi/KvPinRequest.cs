@@ -54,14 +54,15 @@ public sealed record KvPinRequest
 }
 
 /// <summary>A checked body of <c>POST /v1/kv/unpin</c>.</summary>
+/// <param name="Model">The asked model, or null.</param>
 /// <param name="Id">The pin.</param>
-public sealed record KvUnpinRequest(string Id)
+public sealed record KvUnpinRequest(string? Model, string Id)
 {
     /// <summary>Reads and checks a body.</summary>
     public static KvUnpinRequest? Parse(ReadOnlyMemory<byte> body, out RequestFailure? failure)
     {
         if (JsonFields.Parse(body, out failure) is not { } fields) return null;
-        var request = new KvUnpinRequest(fields.RequiredText("id"));
+        var request = new KvUnpinRequest(fields.Text("model"), fields.RequiredText("id"));
         failure = fields.Failure;
         return failure is null ? request : null;
     }

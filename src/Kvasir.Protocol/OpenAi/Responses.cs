@@ -130,7 +130,16 @@ public sealed record ModelList(string Object, IReadOnlyList<ModelCard> Data);
 /// <param name="OwnedBy">"kvasir".</param>
 /// <param name="Root">The file or folder.</param>
 /// <param name="MaxModelLen">Longest prompt and answer together, in tokens.</param>
-public sealed record ModelCard(string Id, string Object, long Created, string OwnedBy, string Root, int MaxModelLen);
+public sealed record ModelCard(string Id, string Object, long Created, string OwnedBy, string Root, int MaxModelLen)
+{
+    /// <summary>What only Kvasir tells, where several models are served.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ModelState? Kvasir { get; init; }
+}
+
+/// <summary>One of several models now.</summary>
+/// <param name="State">"awake", or "asleep": a request for it waits for its turn.</param>
+public sealed record ModelState(string State);
 
 /// <summary>Answer of <c>/tokenize</c>.</summary>
 /// <param name="Count">Number of tokens.</param>

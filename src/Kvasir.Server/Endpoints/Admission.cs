@@ -1,5 +1,7 @@
 using Kvasir.Protocol.OpenAi;
+using Kvasir.Server.Streaming;
 using Kvasir.Server.Transport;
+using Kvasir.Server.Turns;
 using Microsoft.AspNetCore.Http;
 
 namespace Kvasir.Server.Endpoints;
@@ -7,31 +9,65 @@ namespace Kvasir.Server.Endpoints;
 /// <summary>Lets requests for tokens in and out, and writes what they fail with.</summary>
 internal static class Admission
 {
-    /// <summary>Answers a request, or says why it is not answered. <paramref name="answer"/> returns a failure it has not written yet, or one it has sent in its stream.</summary>
-    public static async Task RunAsync(ServerState state, HttpContext http, Func<HttpContext, KvasirEngine, long, Task<RequestFailure?>> answer)
+    /// <summary>Answers a request, or says why it is not answered. <paramref name="answer"/> returns a failure, which is sent in its stream where there is one.</summary>
+    public static async Task RunAsync(ServerState state, HttpContext http, Func<HttpContext, long, Task<RequestFailure?>> answer)
     {
         var started = state.Time.GetTimestamp();
-        if (!state.TryEnter(out var engine, out var failure))
+        if (!state.TryEnter(out var failure))
         {
-            state.Metrics.CountFailure(failure);
+            state.Metrics.CountFailure(null, failure);
             await Answers.WriteAsync(http, failure);
             return;
         }
         try
         {
-            failure = await answer(http, engine, started);
+            failure = await answer(http, started);
             if (failure is null) return;
-            state.Metrics.CountFailure(failure);
-            if (!http.Response.HasStarted) await Answers.WriteAsync(http, failure);
+            state.Metrics.CountFailure(http.Features.Get<ServedModel>(), failure);
+            if (EventStream.Of(http) is { } events) await events.FailAsync(failure);
+            else await Answers.WriteAsync(http, failure);
         }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
         {
-            state.Metrics.CountSuccess("abort");
+            state.Metrics.CountSuccess(http.Features.Get<ServedModel>(), "abort");
             throw;
         }
         finally
         {
             state.Leave();
         }
+    }
+
+    /// <summary>The model that the request is for; its figures are told under it from now on.</summary>
+    public static bool TryFind(ServerState state, HttpContext http, string? name, out ServedModel model, out RequestFailure? failure)
+    {
+        var isFound = state.TryFind(name, out var found, out failure);
+        if (isFound) http.Features.Set(found);
+        model = found!;
+        return isFound;
+    }
+
+    /// <summary>Waits until the model is awake for the request, which then must leave it. A stream that waits long begins, with signs of life.</summary>
+    /// <returns>Why it is not let in; null when it is.</returns>
+    public static async Task<RequestFailure?> AwaitTurnAsync(ServerState state, HttpContext http, ServedModel model, IReadOnlyList<TextRequest> asked, bool isStream)
+    {
+        // What is refused anyway shall not wake a model for it.
+        if (state.Turns!.Alternate && model.Engine.Pipeline.Refusal(asked) is { } refusal) return refusal;
+        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
+        var entering = state.Turns.EnterAsync(model, asked.Count, leaving.Token);
+        try
+        {
+            while (isStream && !await Waiting.CompletesWithinAsync(entering, state.Options.KeepAliveInterval, state.Time))
+                await (await EventStream.OpenAsync(http)).KeepAliveAsync();
+        }
+        catch
+        {
+            // The client cannot be written to: it gives its place up, or leaves if it was let in by now.
+            await leaving.CancelAsync();
+            await entering.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            if (entering is { IsCompletedSuccessfully: true, Result: null }) state.Turns.Leave(model);
+            throw;
+        }
+        return await entering;
     }
 }

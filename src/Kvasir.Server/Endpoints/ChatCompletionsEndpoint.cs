@@ -4,6 +4,7 @@ using Kvasir.Protocol.OpenAi;
 using Kvasir.Server.Monitoring;
 using Kvasir.Server.Streaming;
 using Kvasir.Server.Transport;
+using Kvasir.Server.Turns;
 using Microsoft.AspNetCore.Http;
 
 namespace Kvasir.Server.Endpoints;
@@ -13,12 +14,12 @@ internal sealed class ChatCompletionsEndpoint(ServerState state)
 {
     public Task HandleAsync(HttpContext http) => Admission.RunAsync(state, http, AnswerAsync);
 
-    private async Task<RequestFailure?> AnswerAsync(HttpContext http, KvasirEngine engine, long started)
+    private async Task<RequestFailure?> AnswerAsync(HttpContext http, long started)
     {
         var (request, failure) = await state.Bodies.ReadAsync<ChatCompletionRequest>(http, ChatCompletionRequest.Parse);
         if (request is null) return failure;
-        if (!state.Serves(request.Model, out failure)) return failure;
-        var pipeline = engine.Pipeline;
+        if (!Admission.TryFind(state, http, request.Model, out var model, out failure)) return failure;
+        var pipeline = model.Engine.Pipeline;
         var prompt = new ChatPrompt(request.Messages, request.Tools, request.AddGenerationPrompt, request.TemplateArguments);
         if (!pipeline.TryRender(prompt, out var text, out failure)) return failure;
         var asked = pipeline.Request(pipeline.EncodeChat(text), request.Sampling) with
@@ -31,14 +32,32 @@ internal sealed class ChatCompletionsEndpoint(ServerState state)
             FindToolCalls = request.Tools is not null,
         };
         if (state.Tenants.Charge(asked.Tenant, asked.Prompt.Length) is { } usedUp) return usedUp;
-        if (!pipeline.TryStartChat(asked, request.Sampling.N, out var generation, out failure))
+        failure = await Admission.AwaitTurnAsync(state, http, model, [.. ChatPipeline.Copies(asked, request.Sampling.N)], request.Sampling.Stream);
+        if (failure is not null)
+        {
+            state.Tenants.Refund(asked.Tenant, asked.Prompt.Length);
+            return failure;
+        }
+        try
+        {
+            return await GenerateAsync(http, model, request, asked, started);
+        }
+        finally
+        {
+            state.Turns!.Leave(model);
+        }
+    }
+
+    private async Task<RequestFailure?> GenerateAsync(HttpContext http, ServedModel model, ChatCompletionRequest request, TextRequest asked, long started)
+    {
+        if (!model.Engine.Pipeline.TryStartChat(asked, request.Sampling.N, out var generation, out var failure))
         {
             state.Tenants.Refund(asked.Tenant, asked.Prompt.Length);
             return failure;
         }
         await using var leaving = generation;
-        var clock = new RequestClock(state.Metrics, state.Time, generation.Count, started);
-        var answer = new Answer(engine, request, generation, $"chatcmpl-{Guid.NewGuid():N}", state.Time.GetUtcNow().ToUnixTimeSeconds(), state.ModelNames[0]);
+        var clock = new RequestClock(state.Metrics, model, state.Time, generation.Count, started);
+        var answer = new Answer(model.Engine, request, generation, $"chatcmpl-{Guid.NewGuid():N}", state.Time.GetUtcNow().ToUnixTimeSeconds(), model.Name);
         try
         {
             return await (request.Sampling.Stream ? StreamAsync(http, answer, clock) : CollectAsync(http, answer, clock));
@@ -108,9 +127,7 @@ internal sealed class ChatCompletionsEndpoint(ServerState state)
         }
         catch (RequestException error)
         {
-            var failure = ChatPipeline.ToFailure(error);
-            await events.FailAsync(failure);
-            return failure;
+            return ChatPipeline.ToFailure(error);
         }
         if (answer.Request.Sampling is { IncludeUsage: true } or { Explain: true })
             await events.SendAsync(answer.Chunk() with { Usage = answer.Request.Sampling.IncludeUsage ? answer.Usage : null, Kvasir = answer.Explained }, OpenAiJson.Wire.ChatChunk);

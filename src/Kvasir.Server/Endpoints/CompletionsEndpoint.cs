@@ -5,6 +5,7 @@ using Kvasir.Protocol.OpenAi;
 using Kvasir.Server.Monitoring;
 using Kvasir.Server.Streaming;
 using Kvasir.Server.Transport;
+using Kvasir.Server.Turns;
 using Microsoft.AspNetCore.Http;
 
 namespace Kvasir.Server.Endpoints;
@@ -14,11 +15,12 @@ internal sealed class CompletionsEndpoint(ServerState state)
 {
     public Task HandleAsync(HttpContext http) => Admission.RunAsync(state, http, AnswerAsync);
 
-    private async Task<RequestFailure?> AnswerAsync(HttpContext http, KvasirEngine engine, long started)
+    private async Task<RequestFailure?> AnswerAsync(HttpContext http, long started)
     {
         var (request, failure) = await state.Bodies.ReadAsync<CompletionRequest>(http, CompletionRequest.Parse);
         if (request is null) return failure;
-        if (!state.Serves(request.Model, out failure)) return failure;
+        if (!Admission.TryFind(state, http, request.Model, out var model, out failure)) return failure;
+        var engine = model.Engine;
         var prompts = request.Prompts.Select(prompt => Prompt(engine, request, prompt)).ToImmutableArray();
         if (prompts.FirstOrDefault(prompt => prompt.Ids.IsEmpty) is not null)
             return new RequestFailure(FailureKind.InvalidValue, "Invalid 'prompt': it has no tokens; at least one is needed.", "prompt");
@@ -31,14 +33,34 @@ internal sealed class CompletionsEndpoint(ServerState state)
         {
             Id = Guard.Id(http), Tenant = tenant, Priority = state.Tenants.Priority(request.Sampling.Priority),
         }, request.Sampling.N)).ToArray();
-        if (!engine.Pipeline.TryStart(asked, out var generation, out failure))
+        failure = await Admission.AwaitTurnAsync(state, http, model, asked, request.Sampling.Stream);
+        if (failure is not null)
         {
             state.Tenants.Refund(tenant, prompts.Sum(prompt => prompt.Ids.Length));
-            return failure.Param == "messages" ? failure with { Param = "prompt" } : failure;
+            return OfPrompt(failure);
+        }
+        try
+        {
+            return await GenerateAsync(http, model, request, prompts, asked, started);
+        }
+        finally
+        {
+            state.Turns!.Leave(model);
+        }
+    }
+
+    private async Task<RequestFailure?> GenerateAsync(
+        HttpContext http, ServedModel model, CompletionRequest request, ImmutableArray<Prompted> prompts, TextRequest[] asked, long started)
+    {
+        var tenant = asked[0].Tenant;
+        if (!model.Engine.Pipeline.TryStart(asked, out var generation, out var failure))
+        {
+            state.Tenants.Refund(tenant, prompts.Sum(prompt => prompt.Ids.Length));
+            return OfPrompt(failure);
         }
         await using var leaving = generation;
-        var clock = new RequestClock(state.Metrics, state.Time, generation.Count, started);
-        var answer = new Answer(engine, request, prompts, generation, $"cmpl-{Guid.NewGuid():N}", state.Time.GetUtcNow().ToUnixTimeSeconds(), state.ModelNames[0]);
+        var clock = new RequestClock(state.Metrics, model, state.Time, generation.Count, started);
+        var answer = new Answer(model.Engine, request, prompts, generation, $"cmpl-{Guid.NewGuid():N}", state.Time.GetUtcNow().ToUnixTimeSeconds(), model.Name);
         try
         {
             return await (request.Sampling.Stream ? StreamAsync(http, answer, clock) : CollectAsync(http, answer, clock));
@@ -49,6 +71,8 @@ internal sealed class CompletionsEndpoint(ServerState state)
             state.Tenants.ChargeAnswer(tenant, generation.GeneratedTokens);
         }
     }
+
+    private static RequestFailure OfPrompt(RequestFailure failure) => failure.Param == "messages" ? failure with { Param = "prompt" } : failure;
 
     private static Prompted Prompt(KvasirEngine engine, CompletionRequest request, CompletionPrompt prompt)
     {
@@ -127,9 +151,7 @@ internal sealed class CompletionsEndpoint(ServerState state)
         }
         catch (RequestException error)
         {
-            var failure = ChatPipeline.ToFailure(error);
-            await events.FailAsync(failure);
-            return failure;
+            return ChatPipeline.ToFailure(error);
         }
         if (answer.Request.Sampling is { IncludeUsage: true } or { Explain: true })
             await events.SendAsync(answer.Completion() with { Usage = answer.Request.Sampling.IncludeUsage ? answer.Usage : null, Kvasir = answer.Explained }, OpenAiJson.Wire.TextCompletion);

@@ -1,5 +1,4 @@
 using System.Text;
-using Kvasir.Engine;
 using Microsoft.AspNetCore.Http;
 
 namespace Kvasir.Server.Endpoints;
@@ -11,8 +10,8 @@ internal sealed class HealthEndpoints(ServerState state)
 
     public Task ReadyAsync(HttpContext http) =>
         state.IsDraining ? WriteAsync(http, StatusCodes.Status503ServiceUnavailable, "draining")
-        : state.Engine is null ? WriteAsync(http, StatusCodes.Status503ServiceUnavailable, "loading")
-        : state.Engine.Engine.Sleeps != SleepLevel.Awake ? WriteAsync(http, StatusCodes.Status503ServiceUnavailable, "sleeping")
+        : state.Turns is not { } turns ? WriteAsync(http, StatusCodes.Status503ServiceUnavailable, "loading")
+        : state.Models.All(turns.IsHeld) ? WriteAsync(http, StatusCodes.Status503ServiceUnavailable, "sleeping")
         : WriteAsync(http, StatusCodes.Status200OK, "ready");
 
     public Task PageAsync(HttpContext http)

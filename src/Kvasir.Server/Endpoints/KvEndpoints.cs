@@ -15,11 +15,24 @@ internal sealed class KvEndpoints(ServerState state)
 {
     private const int PageSize = 100, MostPageSize = 1000;
 
-    public Task PinAsync(HttpContext http) => RunAsync(http, async engine =>
+    public Task PinAsync(HttpContext http) => RunAsync(http, async () =>
     {
         var (request, failure) = await state.Bodies.ReadAsync<KvPinRequest>(http, KvPinRequest.Parse);
-        if (request is null || !state.Serves(request.Model, out failure)) return failure;
-        if (!TryEncode(engine, request, out var ids, out failure)) return failure;
+        if (request is null || !state.TryFind(request.Model, out var model, out failure)) return failure;
+        if (!TryEncode(model.Engine, request, out var ids, out failure)) return failure;
+        if (await state.Turns!.EnterAsync(model, 1, http.RequestAborted) is { } late) return late;
+        try
+        {
+            return await PinAsync(http, model.Engine, request, ids);
+        }
+        finally
+        {
+            state.Turns.Leave(model);
+        }
+    });
+
+    private static async Task<RequestFailure?> PinAsync(HttpContext http, KvasirEngine engine, KvPinRequest request, ImmutableArray<int> ids)
+    {
         var time = request.TtlSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : (TimeSpan?)null;
         PinOutcome made;
         try
@@ -28,32 +41,33 @@ internal sealed class KvEndpoints(ServerState state)
         }
         catch (RequestException error)
         {
-            failure = ChatPipeline.ToFailure(error);
+            var failure = ChatPipeline.ToFailure(error);
             return failure.Param == "messages" && request.Messages is null ? failure with { Param = "prompt" } : failure;
         }
         var answer = new KvPinned("kv.pin", Pin(made.Pin), ids.Length, made.ComputedTokens, made.PinnedBytes, made.LimitBytes);
         await Answers.WriteAsync(http, answer, MemoryJson.Wire.KvPinned);
         return null;
-    });
+    }
 
-    public Task UnpinAsync(HttpContext http) => RunAsync(http, async engine =>
+    public Task UnpinAsync(HttpContext http) => RunAsync(http, async () =>
     {
         var (request, failure) = await state.Bodies.ReadAsync<KvUnpinRequest>(http, KvUnpinRequest.Parse);
-        if (request is null) return failure;
-        if (!await engine.Engine.UnpinAsync(request.Id).WaitAsync(http.RequestAborted)) return NotFound("pin", request.Id, "id");
+        if (request is null || !state.TryFind(request.Model, out var model, out failure)) return failure;
+        if (!await model.Engine.Engine.UnpinAsync(request.Id).WaitAsync(http.RequestAborted)) return NotFound("pin", request.Id, "id");
         await Answers.WriteAsync(http, new KvUnpinned("kv.unpinned", request.Id), MemoryJson.Wire.KvUnpinned);
         return null;
     });
 
-    public Task ListAsync(HttpContext http) => RunAsync(http, async engine =>
+    public Task ListAsync(HttpContext http) => RunAsync(http, async () =>
     {
-        if (!TryNumber(http, "limit", PageSize, 1, MostPageSize, out var limit, out var failure)) return failure;
+        if (!state.TryFind(Asked(http), out var model, out var failure)) return failure;
+        if (!TryNumber(http, "limit", PageSize, 1, MostPageSize, out var limit, out failure)) return failure;
         if (!TryNumber(http, "offset", 0, 0, int.MaxValue, out var offset, out failure)) return failure;
         var tenant = (string?)http.Request.Query["tenant"];
         await state.Listing.WaitAsync(http.RequestAborted);
         try
         {
-            var listing = await engine.Engine.CachedAsync().WaitAsync(http.RequestAborted);
+            var listing = await model.Engine.Engine.CachedAsync().WaitAsync(http.RequestAborted);
             var all = tenant is null ? listing.Prefixes : [.. listing.Prefixes.Where(prefix => prefix.Tenant == tenant)];
             var page = all.Skip(offset).Take(limit).Select(Prefix).ToArray();
             var answer = new KvList("list", all.Length, offset, offset + page.Length < all.Length, page, [.. listing.Pins.Select(Pin)]);
@@ -66,8 +80,10 @@ internal sealed class KvEndpoints(ServerState state)
         }
     });
 
-    public Task DeleteAsync(HttpContext http) => RunAsync(http, async engine =>
+    public Task DeleteAsync(HttpContext http) => RunAsync(http, async () =>
     {
+        if (!state.TryFind(Asked(http), out var model, out var failure)) return failure;
+        var engine = model.Engine.Engine;
         var query = http.Request.Query;
         var asked = ((string[])["prefix", "tenant", "cache_salt", "all"]).Where(query.ContainsKey).ToArray();
         if (asked.Length != 1)
@@ -76,10 +92,10 @@ internal sealed class KvEndpoints(ServerState state)
         if (asked[0] == "all" && value != "true") return new RequestFailure(FailureKind.InvalidValue, $"Invalid 'all': '{value}' is not true.", "all");
         var deleted = await (asked[0] switch
         {
-            "prefix" => engine.Engine.DeletePrefixAsync(value),
-            "tenant" => engine.Engine.DeleteTenantAsync(value),
-            "cache_salt" => NeverNull(engine.Engine.DeleteSaltAsync(value)),
-            _ => NeverNull(engine.Engine.DeleteAllAsync()),
+            "prefix" => engine.DeletePrefixAsync(value),
+            "tenant" => engine.DeleteTenantAsync(value),
+            "cache_salt" => NeverNull(engine.DeleteSaltAsync(value)),
+            _ => NeverNull(engine.DeleteAllAsync()),
         }).WaitAsync(http.RequestAborted);
         if (deleted is null) return NotFound(asked[0], value, asked[0]);
         var answer = new KvDeleted("kv.deleted", new BlocksByTier(deleted.DeviceBlocks, deleted.HostBlocks, deleted.DiskBlocks), deleted.Pins, deleted.RequestsKeeping);
@@ -87,17 +103,16 @@ internal sealed class KvEndpoints(ServerState state)
         return null;
     });
 
-    private async Task RunAsync(HttpContext http, Func<KvasirEngine, Task<RequestFailure?>> answer)
+    private async Task RunAsync(HttpContext http, Func<Task<RequestFailure?>> answer)
     {
-        RequestFailure? failure;
-        if (!state.TryEnter(out var engine, out failure))
+        if (!state.TryEnter(out var failure))
         {
             await Answers.WriteAsync(http, failure);
             return;
         }
         try
         {
-            failure = await answer(engine);
+            failure = await answer();
         }
         catch (RequestException error)
         {
@@ -109,6 +124,9 @@ internal sealed class KvEndpoints(ServerState state)
         }
         if (failure is not null) await Answers.WriteAsync(http, failure);
     }
+
+    /// <summary>The model that the query names, or null.</summary>
+    private static string? Asked(HttpContext http) => (string?)http.Request.Query["model"];
 
     private static bool TryEncode(KvasirEngine engine, KvPinRequest request, out ImmutableArray<int> ids, out RequestFailure? failure)
     {

@@ -1,9 +1,11 @@
+using System.Collections.Immutable;
 using Kvasir.Engine;
 using Kvasir.Engine.Inspection;
 using Kvasir.Engine.KvCache;
 using Kvasir.Protocol.Memory;
 using Kvasir.Protocol.OpenAi;
 using Kvasir.Server.Transport;
+using Kvasir.Server.Turns;
 using Microsoft.AspNetCore.Http;
 
 namespace Kvasir.Server.Endpoints;
@@ -13,15 +15,19 @@ internal sealed class MemoryEndpoint(ServerState state)
 {
     public async Task HandleAsync(HttpContext http)
     {
-        if (state.Engine is not { } engine)
+        var name = (string?)http.Request.Query["model"];
+        if (!state.TryFind(name, out var model, out var failure))
         {
-            await Answers.WriteAsync(http, new RequestFailure(FailureKind.Loading, "The model is still loading; try again in a moment."));
+            await Answers.WriteAsync(http, failure);
             return;
         }
+        ImmutableArray<ServedModel> models = name is null ? state.Models : [model];
         try
         {
-            var report = await engine.Engine.MemoryAsync().WaitAsync(http.RequestAborted);
-            await Answers.WriteAsync(http, Answer(report), MemoryJson.Wire.MemoryAnswer);
+            var reports = await Task.WhenAll(models.Select(served => served.Engine.Engine.MemoryAsync())).WaitAsync(http.RequestAborted);
+            var lines = MemoryLedger.LinesOf([.. models.Select(served => served.Engine.Engine.Ledger)]);
+            var answers = models.Select((served, index) => Answer(served, reports[index], lines[index])).ToArray();
+            await Answers.WriteAsync(http, answers.Length == 1 ? answers[0] : MemorySum.Of(answers, state.Ledger!.BudgetBytes), MemoryJson.Wire.MemoryAnswer);
         }
         catch (RequestException error)
         {
@@ -29,10 +35,10 @@ internal sealed class MemoryEndpoint(ServerState state)
         }
     }
 
-    private MemoryAnswer Answer(MemoryReport report)
+    private MemoryAnswer Answer(ServedModel model, MemoryReport report, ImmutableArray<LedgerLine> lines)
     {
         var now = report.State;
-        var reserved = now.Ledger.Sum(line => line.Bytes);
+        var reserved = lines.Sum(line => line.Bytes);
         var first = report.Tiers.Where(tier => tier.SecondsUntilFull is not null).MinBy(tier => tier.SecondsUntilFull);
         return new MemoryAnswer
         {
@@ -41,17 +47,21 @@ internal sealed class MemoryEndpoint(ServerState state)
             ReservedBytes = reserved,
             FreeBytes = now.BudgetBytes - reserved,
             Process = new ProcessMemory(Environment.WorkingSet, GC.GetTotalMemory(false)),
-            Tree = LedgerTree.Of(now.Ledger, report.Tiers[0]),
-            Kv = new KvMemoryUse(BlockTable.BlockTokens, report.BlockBytes, [.. report.Tiers.Select(Tier)], [Model(report)], [.. report.Tenants.Select(Tenant)]),
+            Tree = LedgerTree.Of(lines, report.Tiers[0]),
+            Kv = new KvMemoryUse(BlockTable.BlockTokens, report.BlockBytes, [.. report.Tiers.Select(Tier)], [Model(model, report)], [.. report.Tenants.Select(Tenant)]),
             Forecast = new MemoryForecast(MemoryReport.WindowSeconds, first is null ? null : Name(first), first?.SecondsUntilFull),
-            Requests = [.. report.Requests.Select(Request)],
+            Requests = [.. report.Requests.Select(request => Request(request) with { Model = state.Models.Length > 1 ? model.Name : null })],
             Totals = new EngineTotals(now.PromptTokens, now.GeneratedTokens, now.PrefixQueryTokens, now.PrefixHitTokens, now.Preemptions, now.KvEvictions,
                 now.Steps, now.StepSeconds, (state.Time.GetUtcNow() - state.Started).TotalSeconds),
         };
     }
 
-    private ModelMemory Model(MemoryReport report) => new(state.ModelNames[0], report.Tiers[0].Bytes - report.Tiers[0].FreeBytes,
-        report.Tiers.Where(tier => Name(tier) == "host").Sum(tier => tier.CachedBytes), report.Tiers.Where(tier => Name(tier) == "disk").Sum(tier => tier.CachedBytes));
+    private ModelMemory Model(ServedModel model, MemoryReport report)
+    {
+        var bytes = new ModelMemory(model.Name, report.Tiers[0].Bytes - report.Tiers[0].FreeBytes,
+            report.Tiers.Where(tier => Name(tier) == "host").Sum(tier => tier.CachedBytes), report.Tiers.Where(tier => Name(tier) == "disk").Sum(tier => tier.CachedBytes));
+        return state.Models.Length == 1 ? bytes : bytes with { State = model.State, Waiting = state.Turns!.Waiting(model) };
+    }
 
     private static string Name(TierUse tier) => tier.Tier.ToString().ToLowerInvariant();
 

@@ -14,20 +14,20 @@ internal sealed class ModelEndpoints(ServerState state)
     public Task GetAsync(HttpContext http)
     {
         var id = (string?)http.GetRouteValue("id");
-        return !state.Serves(id, out var failure)
-            ? Answers.WriteAsync(http, failure)
-            : Answers.WriteAsync(http, Cards().First(card => card.Id == id), OpenAiJson.Wire.ModelCard);
+        return Cards().FirstOrDefault(card => card.Id == id) is { } card
+            ? Answers.WriteAsync(http, card, OpenAiJson.Wire.ModelCard)
+            : Answers.WriteAsync(http, state.NotFound(id ?? ""));
     }
 
     public async Task TokenizeAsync(HttpContext http)
     {
         var (request, failure) = await state.Bodies.ReadAsync<TokenizeRequest>(http, TokenizeRequest.Parse);
-        if (request is null || !state.Serves(request.Model, out failure) || !IsLoaded(out var engine, out failure))
+        if (request is null || !state.TryFind(request.Model, out var model, out failure))
         {
             await Answers.WriteAsync(http, failure!);
             return;
         }
-        var pipeline = engine!.Pipeline;
+        var pipeline = model.Engine.Pipeline;
         var text = request.Prompt;
         if (request.Messages is { } messages
             && !pipeline.TryRender(new ChatPrompt(messages, request.Tools, request.AddGenerationPrompt, request.TemplateArguments), out text, out failure))
@@ -39,18 +39,18 @@ internal sealed class ModelEndpoints(ServerState state)
             ? pipeline.EncodeChat(text!)
             : pipeline.Tokenizer.Encode(text!, request.AddSpecialTokens, parseSpecial: true);
         var texts = request.ReturnTokenTexts ? ids.Select(pipeline.Tokenizer.Text).ToArray() : null;
-        await Answers.WriteAsync(http, new TokenizeResponse(ids.Count, engine.Engine.ContextTokens, ids, texts), OpenAiJson.Wire.TokenizeResponse);
+        await Answers.WriteAsync(http, new TokenizeResponse(ids.Count, model.Engine.Engine.ContextTokens, ids, texts), OpenAiJson.Wire.TokenizeResponse);
     }
 
     public async Task DetokenizeAsync(HttpContext http)
     {
         var (request, failure) = await state.Bodies.ReadAsync<DetokenizeRequest>(http, DetokenizeRequest.Parse);
-        if (request is null || !state.Serves(request.Model, out failure) || !IsLoaded(out var engine, out failure))
+        if (request is null || !state.TryFind(request.Model, out var model, out failure))
         {
             await Answers.WriteAsync(http, failure!);
             return;
         }
-        var tokenizer = engine!.Pipeline.Tokenizer;
+        var tokenizer = model.Engine.Pipeline.Tokenizer;
         foreach (var (token, index) in request.Tokens.Select((token, index) => (token, index)))
         {
             if (token < tokenizer.VocabularySize) continue;
@@ -61,16 +61,10 @@ internal sealed class ModelEndpoints(ServerState state)
         await Answers.WriteAsync(http, new DetokenizeResponse(tokenizer.Decode(request.Tokens.AsSpan(), keepSpecial: true)), OpenAiJson.Wire.DetokenizeResponse);
     }
 
-    private bool IsLoaded(out KvasirEngine? engine, out RequestFailure? failure)
-    {
-        engine = state.Engine;
-        failure = engine is null ? new RequestFailure(FailureKind.Loading, "The model is still loading; try again in a moment.") : null;
-        return engine is not null;
-    }
+    private IEnumerable<ModelCard> Cards() => state.Models is { IsEmpty: false } models
+        ? models.SelectMany(model => model.Names, (model, name) => Card(name, Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Engine.Checkpoint.Path)), model.Engine.Engine.ContextTokens)
+            with { Kvasir = models.Length > 1 ? new ModelState(model.State) : null })
+        : state.ModelNames.Select(name => Card(name, "", 0));
 
-    private IEnumerable<ModelCard> Cards() =>
-        from name in state.ModelNames
-        let engine = state.Engine
-        select new ModelCard(name, "model", state.Started.ToUnixTimeSeconds(), "kvasir",
-            engine is null ? "" : Path.GetFileName(Path.TrimEndingDirectorySeparator(engine.Checkpoint.Path)), engine?.Engine.ContextTokens ?? 0);
+    private ModelCard Card(string name, string root, int contextTokens) => new(name, "model", state.Started.ToUnixTimeSeconds(), "kvasir", root, contextTokens);
 }

@@ -1,4 +1,5 @@
 using Kvasir.Engine;
+using Kvasir.Server.Turns;
 
 namespace Kvasir.Server.Monitoring;
 
@@ -6,6 +7,7 @@ namespace Kvasir.Server.Monitoring;
 public sealed class RequestClock
 {
     private readonly ServerMetrics metrics;
+    private readonly ServedModel model;
     private readonly TimeProvider time;
     private readonly long started;
     private readonly long[] last;
@@ -15,12 +17,13 @@ public sealed class RequestClock
 
     /// <summary>Starts the clock.</summary>
     /// <param name="metrics">Where the figures go.</param>
+    /// <param name="model">Whose they are.</param>
     /// <param name="time">Clock.</param>
     /// <param name="choices">Answers of the request.</param>
     /// <param name="started">Time stamp of the request's arrival.</param>
-    public RequestClock(ServerMetrics metrics, TimeProvider time, int choices, long started)
+    public RequestClock(ServerMetrics metrics, ServedModel model, TimeProvider time, int choices, long started)
     {
-        (this.metrics, this.time, this.started) = (metrics, time, started);
+        (this.metrics, this.model, this.time, this.started) = (metrics, model, time, started);
         (last, first, counts) = (new long[choices], new long[choices], new int[choices]);
     }
 
@@ -34,16 +37,16 @@ public sealed class RequestClock
             if (counts[choice] == 0)
             {
                 first[choice] = now;
-                metrics.FirstToken.Record(time.GetElapsedTime(started, now).TotalSeconds);
+                metrics.FirstToken.Record(time.GetElapsedTime(started, now).TotalSeconds, model.Labels);
             }
             else
             {
-                metrics.InterToken.Record(time.GetElapsedTime(last[choice], now).TotalSeconds);
+                metrics.InterToken.Record(time.GetElapsedTime(last[choice], now).TotalSeconds, model.Labels);
             }
             last[choice] = now;
             counts[choice] += part.Tokens.Length;
         }
-        if (part.FinishReason is { } reason) metrics.CountSuccess(FinishReasons.Name(part, reason));
+        if (part.FinishReason is { } reason) metrics.CountSuccess(model, FinishReasons.Name(part, reason));
     }
 
     /// <summary>Takes the end, of whatever kind; what is left of it comes once.</summary>
@@ -51,14 +54,14 @@ public sealed class RequestClock
     {
         if (isDone) return;
         isDone = true;
-        metrics.CountTokens(generation.PromptTokens, generation.CachedTokens, generation.GeneratedTokens);
-        metrics.QueueTime.Record(generation.QueueSeconds);
-        metrics.PrefillTime.Record(generation.Usage.PrefillSeconds);
-        metrics.DecodeTime.Record(generation.Usage.DecodeSeconds);
-        metrics.EndToEnd.Record(time.GetElapsedTime(started).TotalSeconds);
+        metrics.CountTokens(model, generation.PromptTokens, generation.CachedTokens, generation.GeneratedTokens);
+        metrics.QueueTime.Record(generation.QueueSeconds, model.Labels);
+        metrics.PrefillTime.Record(generation.Usage.PrefillSeconds, model.Labels);
+        metrics.DecodeTime.Record(generation.Usage.DecodeSeconds, model.Labels);
+        metrics.EndToEnd.Record(time.GetElapsedTime(started).TotalSeconds, model.Labels);
         for (var choice = 0; choice < counts.Length; choice++)
             if (counts[choice] > 1)
-                metrics.PerOutputToken.Record(time.GetElapsedTime(first[choice], last[choice]).TotalSeconds / (counts[choice] - 1));
+                metrics.PerOutputToken.Record(time.GetElapsedTime(first[choice], last[choice]).TotalSeconds / (counts[choice] - 1), model.Labels);
     }
 }
 

@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using Kvasir.Engine;
 using Kvasir.Engine.KvCache;
 using Kvasir.Engine.KvCache.Tiers;
+using Kvasir.Server.Turns;
 
 namespace Kvasir.Server.Monitoring;
 
@@ -29,14 +30,19 @@ public sealed class ServerMetrics : IDisposable
     public static readonly double[] BlockAgeBounds =
         [0.1, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
 
+    /// <summary>Upper bounds for one model's making room for another, in seconds.</summary>
+    public static readonly double[] SwapBounds = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160];
+
     private static int servers;
 
     private readonly Meter meter;
-    private readonly Histogram<double> blockIdle, blockLifetime;
+    private readonly ServerState state;
+    private readonly Histogram<double> blockIdle, blockLifetime, swaps;
     private readonly Counter<long> promptTokens, cachedTokens, generatedTokens, successes, failures;
 
-    internal ServerMetrics(Func<KvasirEngine?> engine, Func<int> inside)
+    internal ServerMetrics(ServerState state)
     {
+        this.state = state;
         var number = Interlocked.Increment(ref servers);
         meter = new Meter(number == 1 ? MeterName : $"{MeterName}.{number}");
         promptTokens = meter.CreateCounter<long>("kvasir_prompt_tokens", null, "Prompt tokens of answered requests.");
@@ -53,7 +59,9 @@ public sealed class ServerMetrics : IDisposable
         DecodeTime = meter.CreateHistogram<double>("kvasir_request_decode_time_seconds", null, "From the first token to the last.");
         blockIdle = meter.CreateHistogram<double>("kvasir_kv_block_idle_before_evict_seconds", null, "From a KV block's last use to its giving way.");
         blockLifetime = meter.CreateHistogram<double>("kvasir_kv_block_lifetime_seconds", null, "From a KV block's being filled to its giving way.");
-        ObserveEngine(() => engine()?.Engine.Snapshot(), inside);
+        swaps = meter.CreateHistogram<double>("kvasir_model_swap_seconds", null, "From the choice of a model to wake until it is awake, another put to sleep for it included.");
+        ObserveEngines();
+        ObserveMemory();
         ObserveProcess();
     }
 
@@ -82,56 +90,70 @@ public sealed class ServerMetrics : IDisposable
     public Histogram<double> DecodeTime { get; }
 
     /// <summary>Takes the ages of a block that gave way; for the engine's thread.</summary>
-    public void CountEviction(BlockEviction eviction)
+    public void CountEviction(ServedModel model, BlockEviction eviction)
     {
-        blockIdle.Record(eviction.IdleSeconds);
-        blockLifetime.Record(eviction.LifetimeSeconds);
+        blockIdle.Record(eviction.IdleSeconds, model.Labels);
+        blockLifetime.Record(eviction.LifetimeSeconds, model.Labels);
     }
+
+    /// <summary>Counts a model's waking in its turn.</summary>
+    public void CountSwap(ServedModel model, TimeSpan took) => swaps.Record(took.TotalSeconds, model.Labels);
 
     /// <summary>Counts an answer's tokens.</summary>
-    public void CountTokens(int prompt, int cached, int generated)
+    public void CountTokens(ServedModel model, int prompt, int cached, int generated)
     {
-        promptTokens.Add(prompt);
-        cachedTokens.Add(cached);
-        generatedTokens.Add(generated);
+        promptTokens.Add(prompt, model.Labels);
+        cachedTokens.Add(cached, model.Labels);
+        generatedTokens.Add(generated, model.Labels);
     }
 
-    /// <summary>Counts an answer by why it ended.</summary>
-    public void CountSuccess(string finishReason) =>
-        successes.Add(1, new KeyValuePair<string, object?>("finished_reason", finishReason));
+    /// <summary>Counts an answer by why it ended; of no model where it ended before one was asked for.</summary>
+    public void CountSuccess(ServedModel? model, string finishReason) => successes.Add(1, Labels(model, ("finished_reason", finishReason)));
 
-    /// <summary>Counts a request that was not answered.</summary>
-    public void CountFailure(Protocol.OpenAi.RequestFailure failure) => failures.Add(1,
-        new("code", failure.Code), new("stage", failure.Stage.ToString()), new("party", failure.Party.ToString()));
+    /// <summary>Counts a request that was not answered; of no model where it failed before one was found.</summary>
+    public void CountFailure(ServedModel? model, Protocol.OpenAi.RequestFailure failure) => failures.Add(1, Labels(model,
+        ("code", failure.Code), ("stage", failure.Stage.ToString()), ("party", failure.Party.ToString())));
 
     /// <inheritdoc/>
     public void Dispose() => meter.Dispose();
 
-    private void ObserveEngine(Func<EngineSnapshot?> snapshot, Func<int> inside)
+    private void ObserveEngines()
     {
-        Gauge("kvasir_num_requests_running", "Sequences that run.", state => state.Running);
-        Gauge("kvasir_num_requests_waiting", "Requests that wait.", state => state.Waiting);
-        Gauge("kvasir_sleep_level", "0: awake; 1: the KV cache is given back to the system; 2: the weights too.", state => (double)state.Sleeps);
-        Gauge("kvasir_kv_cache_usage_perc", "Share of KV blocks in use, 0 to 1.", state => state.KvBlocks == 0 ? 0 : (double)state.KvBlocksUsed / state.KvBlocks);
-        Gauge("kvasir_kv_cache_tokens", "Tokens for which the KV cache has room while no sliding window has passed any.", state => state.KvTokens);
-        Gauge("kvasir_kv_cache_blocks", "KV blocks in all: 16 tokens each, of one group of layers.", state => state.KvBlocks);
-        Gauge("kvasir_kv_cache_blocks_used", "KV blocks in use.", state => state.KvBlocksUsed);
-        Gauge("kvasir_kv_cache_blocks_idle", "KV blocks whose contents are kept for later requests.", state => state.KvBlocksIdle);
-        Gauge("kvasir_kv_cache_blocks_pinned", "KV blocks that pins hold.", state => state.KvBlocksPinned);
-        Total("kvasir_kv_pins_broken", "Pins that had to yield to requests.", state => state.BrokenPins);
-        Gauge("kvasir_memory_budget_bytes", "What the ledger may hold.", state => state.BudgetBytes);
-        Total("kvasir_num_preemptions", "Sequences that gave way to others.", state => state.Preemptions);
-        Total("kvasir_prefix_cache_queries", "Prompt tokens looked up in the prefix cache.", state => state.PrefixQueryTokens);
-        Total("kvasir_prefix_cache_hits", "Prompt tokens found in the prefix cache.", state => state.PrefixHitTokens);
-        Total("kvasir_kv_cache_evictions", "KV blocks whose contents gave way to others.", state => state.KvEvictions);
-        Total("kvasir_engine_steps", "Steps of the engine.", state => state.Steps);
-        Total("kvasir_engine_prompt_tokens", "Prompt tokens computed, with those computed again.", state => state.PromptTokens);
-        Total("kvasir_engine_generation_tokens", "Tokens sampled.", state => state.GeneratedTokens);
-        meter.CreateObservableCounter("kvasir_engine_book_seconds", () => snapshot()?.BookSeconds ?? 0, null, "Of the time spent in steps, that for choosing what runs and for the KV cache's books.");
-        meter.CreateObservableCounter("kvasir_engine_step_seconds", () => snapshot()?.StepSeconds ?? 0, null, "Time spent in steps.");
-        meter.CreateObservableGauge("kvasir_http_requests_inside", inside, null, "Requests for tokens that are being answered.");
+        Gauge("kvasir_num_requests_running", "Sequences that run.", now => now.Running);
+        Observe("kvasir_num_requests_waiting", "Requests that wait, for the engine or for the model to wake.",
+            (model, now) => now.Waiting + (state.Turns?.Waiting(model) ?? 0), meter.CreateObservableGauge);
+        Gauge("kvasir_sleep_level", "0: awake; 1: the KV cache is given back to the system; 2: the weights too.", now => (double)now.Sleeps);
+        Gauge("kvasir_kv_cache_usage_perc", "Share of KV blocks in use, 0 to 1.", now => now.KvBlocks == 0 ? 0 : (double)now.KvBlocksUsed / now.KvBlocks);
+        Gauge("kvasir_kv_cache_tokens", "Tokens for which the KV cache has room while no sliding window has passed any.", now => now.KvTokens);
+        Gauge("kvasir_kv_cache_blocks", "KV blocks in all: 16 tokens each, of one group of layers.", now => now.KvBlocks);
+        Gauge("kvasir_kv_cache_blocks_used", "KV blocks in use.", now => now.KvBlocksUsed);
+        Gauge("kvasir_kv_cache_blocks_idle", "KV blocks whose contents are kept for later requests.", now => now.KvBlocksIdle);
+        Gauge("kvasir_kv_cache_blocks_pinned", "KV blocks that pins hold.", now => now.KvBlocksPinned);
+        Total("kvasir_kv_pins_broken", "Pins that had to yield to requests.", now => now.BrokenPins);
+        Total("kvasir_num_preemptions", "Sequences that gave way to others.", now => now.Preemptions);
+        Total("kvasir_prefix_cache_queries", "Prompt tokens looked up in the prefix cache.", now => now.PrefixQueryTokens);
+        Total("kvasir_prefix_cache_hits", "Prompt tokens found in the prefix cache.", now => now.PrefixHitTokens);
+        Total("kvasir_kv_cache_evictions", "KV blocks whose contents gave way to others.", now => now.KvEvictions);
+        Total("kvasir_engine_steps", "Steps of the engine.", now => now.Steps);
+        Total("kvasir_engine_prompt_tokens", "Prompt tokens computed, with those computed again.", now => now.PromptTokens);
+        Total("kvasir_engine_generation_tokens", "Tokens sampled.", now => now.GeneratedTokens);
+        Total("kvasir_engine_book_seconds", "Of the time spent in steps, that for choosing what runs and for the KV cache's books.", now => now.BookSeconds);
+        Total("kvasir_engine_step_seconds", "Time spent in steps.", now => now.StepSeconds);
+
+        void Gauge(string name, string what, Func<EngineSnapshot, double> read) => Observe(name, what, (_, now) => read(now), meter.CreateObservableGauge);
+        void Total(string name, string what, Func<EngineSnapshot, double> read) => Observe(name, what, (_, now) => read(now), meter.CreateObservableCounter);
+        void Observe<T>(string name, string what, Func<ServedModel, EngineSnapshot, double> read, Func<string, Func<IEnumerable<Measurement<double>>>, string?, string?, T> create) =>
+            create(name, () => state.Models.IsEmpty ? [new Measurement<double>(0)]
+                : state.Models.Select(model => new Measurement<double>(read(model, model.Engine.Engine.Snapshot()), model.Labels)), null, what);
+    }
+
+    private void ObserveMemory()
+    {
+        meter.CreateObservableGauge("kvasir_http_requests_inside", () => state.Inside, null, "Requests for tokens that are being answered.");
+        meter.CreateObservableGauge("kvasir_memory_budget_bytes", () => state.Ledger?.BudgetBytes ?? 0, null, "What the ledger may hold, of all models together.");
         meter.CreateObservableGauge("kvasir_ledger_bytes",
-            () => (snapshot()?.Ledger ?? []).Select(line => new Measurement<long>(line.Bytes, new KeyValuePair<string, object?>("owner", line.Name))),
+            () => state.Models.Zip(MemoryLedger.LinesOf([.. state.Models.Select(model => model.Engine.Engine.Ledger)]))
+                .SelectMany(pair => pair.Second, (pair, line) => new Measurement<long>(line.Bytes, Labels(pair.First, ("owner", line.Name)))),
             null, "Bytes reserved, by owner.");
 
         Tier("kvasir_kv_tier_blocks", "KV blocks that a tier can hold.", tier => tier.Blocks, meter.CreateObservableGauge);
@@ -142,12 +164,12 @@ public sealed class ServerMetrics : IDisposable
         Tier("kvasir_kv_tier_damaged_blocks", "KV blocks that were not what was written, and were computed again.", tier => tier.Damaged, meter.CreateObservableCounter);
 
         void Tier<T>(string name, string what, Func<KvTierState, long> read, Func<string, Func<IEnumerable<Measurement<long>>>, string?, string?, T> create) =>
-            create(name, () => (snapshot()?.KvTiers ?? []).Select(tier => new Measurement<long>(read(tier), new KeyValuePair<string, object?>("tier", tier.Name))), null, what);
-        void Gauge(string name, string what, Func<EngineSnapshot, double> read) =>
-            meter.CreateObservableGauge(name, () => snapshot() is { } state ? read(state) : 0, null, what);
-        void Total(string name, string what, Func<EngineSnapshot, long> read) =>
-            meter.CreateObservableCounter(name, () => snapshot() is { } state ? read(state) : 0, null, what);
+            create(name, () => state.Models.SelectMany(model => model.Engine.Engine.Snapshot().KvTiers,
+                (model, tier) => new Measurement<long>(read(tier), Labels(model, ("tier", tier.Name)))), null, what);
     }
+
+    private static KeyValuePair<string, object?>[] Labels(ServedModel? model, params (string Name, string? Value)[] others) =>
+        [.. others.Select(other => KeyValuePair.Create(other.Name, (object?)other.Value)), .. model is null ? [] : model.Labels];
 
     private void ObserveProcess()
     {

@@ -13,9 +13,13 @@ public sealed class EventStream
 
     private EventStream(HttpContext http) => this.http = http;
 
-    /// <summary>Sends the headers.</summary>
+    /// <summary>The stream that answers the request; null while there is none.</summary>
+    public static EventStream? Of(HttpContext http) => http.Features.Get<EventStream>();
+
+    /// <summary>Sends the headers, if they are not sent yet.</summary>
     public static async Task<EventStream> OpenAsync(HttpContext http)
     {
+        if (Of(http) is { } open) return open;
         var response = http.Response;
         response.ContentType = "text/event-stream; charset=utf-8";
         response.Headers.CacheControl = "no-cache";
@@ -25,7 +29,9 @@ public sealed class EventStream
         await response.StartAsync(http.RequestAborted);
         // A client whose request waits in the queue knows at once that it was taken.
         await response.BodyWriter.FlushAsync(http.RequestAborted);
-        return new EventStream(http);
+        var events = new EventStream(http);
+        http.Features.Set(events);
+        return events;
     }
 
     /// <summary>Sends one object.</summary>

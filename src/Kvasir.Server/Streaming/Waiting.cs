@@ -29,7 +29,8 @@ internal static class Waiting
         }
     }
 
-    private static async Task<bool> CompletesWithinAsync(Task task, TimeSpan interval, TimeProvider time)
+    /// <summary>Whether the task ends within the time; else it goes on.</summary>
+    public static async Task<bool> CompletesWithinAsync(Task task, TimeSpan interval, TimeProvider time)
     {
         if (task.IsCompleted) return true;
         using var waited = new CancellationTokenSource();

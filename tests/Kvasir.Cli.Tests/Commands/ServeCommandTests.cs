@@ -38,6 +38,44 @@ public sealed class ServeCommandTests(CommandLine line)
     }
 
     [Fact]
+    public async Task Several_models_are_served_and_asked_for_by_name()
+    {
+        using var process = CommandLine.Start([], "serve", line.Gguf, line.HuggingFace, "--port", "0", "--memory", "1GiB", "--context", "256", "--threads", "1");
+        try
+        {
+            var banner = await BannerAsync(process);
+            Assert.StartsWith("2 models, 1 awake at a time", banner, StringComparison.Ordinal);
+            Assert.Contains("never more than 8", banner, StringComparison.Ordinal);
+            using var http = new HttpClient { BaseAddress = new Uri(banner[banner.IndexOf("http://", StringComparison.Ordinal)..].Split(' ')[0]) };
+            foreach (var model in (string[])["tiny-hf", "tiny", "tiny-hf"])
+            {
+                var body = $$"""{"model":"{{model}}","messages":[{"role":"user","content":"Hi"}],"max_tokens":3}""";
+                using var response = await http.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), new StringContent(body, new System.Net.Http.Headers.MediaTypeHeaderValue("application/json")));
+                Assert.Equal((HttpStatusCode.OK, model), (response.StatusCode, (string?)(await response.Content.ReadFromJsonAsync<JsonNode>())!["model"]));
+            }
+        }
+        finally
+        {
+            if (!process.HasExited) process.Kill();
+        }
+    }
+
+    [Theory]
+    [InlineData(2, "--awake 2 says how many of several models", "--awake", "2")]
+    [InlineData(2, "2 models are named 'tiny'", "tiny.gguf", "tiny.gguf")]
+    [InlineData(2, "There are 2 models, but 1 names", "tiny.gguf", "tiny-hf", "--served-model-name", "one")]
+    [InlineData(2, "3 models would be awake at a time (--awake), but there are 2", "tiny.gguf", "tiny-hf", "--awake", "3")]
+    [InlineData(2, "--kv-events does not say whose blocks", "tiny.gguf", "tiny-hf", "--kv-events", "tcp://127.0.0.1:*")]
+    [InlineData(2, "--model-wait-seconds 0 is not between 1", "tiny.gguf", "tiny-hf", "--model-wait-seconds", "0")]
+    [InlineData(1, "'tiny' needs ", "tiny.gguf", "tiny-hf", "--memory", "210MiB", "--awake", "2")]
+    public void What_several_models_cannot_do_is_named(int code, string expected, params string[] arguments)
+    {
+        var outcome = CommandLine.Run(["serve", .. arguments.Select(argument => argument.StartsWith("tiny", StringComparison.Ordinal) ? line.Path(argument) : argument), "--port", "0"]);
+        Assert.Equal(code, outcome.Code);
+        Assert.Contains(expected, outcome.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_port_that_is_taken_is_named_with_another_to_try()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);

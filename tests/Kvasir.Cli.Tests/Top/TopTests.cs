@@ -30,6 +30,23 @@ public sealed class TopTests(TinyServer server)
     }
 
     [Fact]
+    public async Task Several_models_are_shown_with_their_state()
+    {
+        using var http = new HttpClient();
+        var memory = JsonSerializer.Deserialize(await http.GetStringAsync(new Uri(server.Address, "/v1/memory")), MemoryJson.Wire.MemoryAnswer)!;
+        memory = memory with
+        {
+            Kv = memory.Kv with { Models = [new ModelMemory("first", 0, 0, 0) { State = "awake", Waiting = 0 }, new ModelMemory("second", 0, 0, 0) { State = "asleep", Waiting = 3 }] },
+            Requests = [new RequestMemory("r", "default", "running", 1, 0, 1, 0, 0, 1, 0) { Model = "first" }],
+        };
+        var screen = new StringWriter();
+        var console = Spectre.Console.AnsiConsole.Create(new() { Out = new Spectre.Console.AnsiConsoleOutput(screen) });
+        console.Profile.Width = 160;
+        console.Write(TopView.Render(server.Address, memory, null));
+        Assert.All((string[])["first (awake), second (asleep, 3 wait) at", "1 running, 3 waiting", "running (first)"], text => Assert.Contains(text, screen.ToString(), StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void A_pipe_is_no_terminal_to_draw_on()
     {
         var outcome = CommandLine.Run("top", server.Address.ToString());

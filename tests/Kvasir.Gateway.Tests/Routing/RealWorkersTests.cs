@@ -46,9 +46,34 @@ public sealed class RealWorkersTests
         folder.Delete(recursive: true);
     }
 
-    private static async Task<(string Worker, int Cached)> AskAsync(HttpClient http, Uri server, string prompt)
+    [Fact]
+    public async Task Workers_with_several_models_are_asked_for_each_of_them()
     {
-        using var response = await http.PostAsJsonAsync(new Uri(server, "/v1/completions"), new { model = "random", prompt, max_tokens = AnswerTokens, temperature = 0 });
+        var folder = Directory.CreateTempSubdirectory("kvasir-test-");
+        var paths = new[] { "random", "other" }.Select(name => Path.Combine(folder.FullName, $"{name}.gguf")).ToArray();
+        foreach (var path in paths) SyntheticCheckpoint.Write(path, SyntheticModel.Tiny(SyntheticFamily.Llama));
+        await using (var alone = await LoadAsync(paths[0]))
+        await using (var several = await ModelSet.LoadAsync(paths, [], 1, new KvasirOptions { Engine = Options }))
+        await using (var first = await ServeAsync(alone))
+        await using (var second = await KvasirServer.StartAsync(new ServerOptions { Port = 0 }))
+        {
+            second.Attach(several);
+            await using var gateway = await GatewayServer.StartAsync(new GatewayOptions { Port = 0, Workers = [At("a", first), At("b", second)] });
+            Assert.Equal(["other", "random"], gateway.State.Fleet.Workers[1].Models.Order());
+            Assert.Equal(WorkerHealth.Ready, gateway.State.Fleet.Workers[1].Health);
+            using var http = new HttpClient { Timeout = TimeSpan.FromMinutes(2) };
+            foreach (var turn in Enumerable.Range(0, 3))
+            {
+                Assert.Equal("b", (await AskAsync(http, gateway.Address, TestFleet.Text(turn, 50), "other")).Worker);
+                await AskAsync(http, second.Address, TestFleet.Text(turn, 50));
+            }
+        }
+        folder.Delete(recursive: true);
+    }
+
+    private static async Task<(string Worker, int Cached)> AskAsync(HttpClient http, Uri server, string prompt, string model = "random")
+    {
+        using var response = await http.PostAsJsonAsync(new Uri(server, "/v1/completions"), new { model, prompt, max_tokens = AnswerTokens, temperature = 0 });
         response.EnsureSuccessStatusCode();
         var answer = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
         var worker = response.Headers.TryGetValues("x-kvasir-worker", out var names) ? names.Single() : "";
@@ -57,9 +82,10 @@ public sealed class RealWorkersTests
 
     private static Task<KvasirEngine> LoadAsync(string path) => KvasirEngine.LoadAsync(path, new KvasirOptions
     {
-        ModelName = "random",
-        Engine = new EngineOptions { Threads = 1, MemoryBytes = 1L << 30, ContextTokens = 2048, KvTokens = 16_384, MaxSequences = 4, ChunkTokens = 128 },
+        ModelName = "random", Engine = Options,
     });
+
+    private static EngineOptions Options { get; } = new() { Threads = 1, MemoryBytes = 1L << 30, ContextTokens = 2048, KvTokens = 16_384, MaxSequences = 4, ChunkTokens = 128 };
 
     private static async Task<KvasirServer> ServeAsync(KvasirEngine engine)
     {

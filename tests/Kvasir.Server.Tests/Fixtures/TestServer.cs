@@ -32,6 +32,14 @@ internal sealed class TestServer : IAsyncDisposable
         return new TestServer(server, null);
     }
 
+    /// <summary>Serves several models, which stay the caller's.</summary>
+    public static async Task<TestServer> StartSetAsync(ModelSet models, ServerOptions? options, TimeProvider? time = null)
+    {
+        var server = await KvasirServer.StartAsync((options ?? new ServerOptions()) with { Port = 0 }, time);
+        server.Attach(models);
+        return new TestServer(server, null);
+    }
+
     /// <summary>Serves an engine and disposes of it.</summary>
     public static async Task<TestServer> OwnAsync(KvasirEngine engine, ServerOptions? options = null)
     {
