@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Kvasir.Engine.Inspection;
 using Kvasir.Engine.KvCache;
 
@@ -40,23 +39,22 @@ public sealed class VirtualEngine
     public long Preemptions => _scheduler.Preemptions;
 
     /// <summary>Takes a request into the queue.</summary>
-    /// <param name="prompt">Its tokens, at least one.</param>
-    /// <param name="outputTokens">Tokens that it writes, at least one; fewer where the KV cache ends it.</param>
+    /// <param name="request">What is asked. It writes as many tokens as it may, fewer only where the KV cache ends it.</param>
     /// <param name="outputToken">The token that it writes again and again. One of its own keeps others from sharing its text.</param>
-    /// <exception cref="RequestException">Prompt and one token exceed the KV cache.</exception>
-    public VirtualRequest Submit(ImmutableArray<int> prompt, int outputTokens, int outputToken)
+    /// <exception cref="RequestException">It has no prompt or writes nothing, or prompt and one token exceed the KV cache.</exception>
+    public VirtualRequest Submit(GenerationRequest request, int outputToken)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(prompt.Length, 1, nameof(prompt));
-        ArgumentOutOfRangeException.ThrowIfLessThan(outputTokens, 1);
-        if (prompt.Length >= _books.ContextTokens)
-            throw new RequestException(RefusalKind.ExceedsKvCache, $"The prompt has {prompt.Length} tokens, but the KV cache holds {_books.ContextTokens} in all.");
-        var limit = (int)Math.Min(_books.ContextTokens, (long)prompt.Length + outputTokens);
-        var sequence = new Sequence(new GenerationRequest { Prompt = prompt, MaxTokens = outputTokens }, new GenerationStream(static _ => { }),
-            new BlockTable(_books.Pool, _books.Groups, TenantName.Root(null)), 0, limit, _books.Time.GetTimestamp());
-        var request = new VirtualRequest(sequence, outputToken);
-        _requests.Add(sequence, request);
+        var prompt = request.Prompt.Length;
+        if (prompt == 0 || request.MaxTokens < 1) throw new RequestException(RefusalKind.Invalid, $"The prompt has {prompt} tokens and {request.MaxTokens} are to follow; at least one of each is needed.");
+        if (prompt >= _books.ContextTokens) throw new RequestException(RefusalKind.ExceedsKvCache, $"The prompt has {prompt} tokens, but the KV cache holds {_books.ContextTokens} in all.");
+        var limit = (int)Math.Min(_books.ContextTokens, (long)prompt + request.MaxTokens);
+        var table = new BlockTable(_books.Pool, _books.Groups, TenantName.Root(request.CacheSalt)) { Retention = request.Retention };
+        // Nobody reads what it writes.
+        var sequence = new Sequence(request, new GenerationStream(static _ => { }), table, 0, limit, _books.Time.GetTimestamp());
+        var taken = new VirtualRequest(sequence, outputToken);
+        _requests.Add(sequence, taken);
         _scheduler.Enqueue(sequence);
-        return request;
+        return taken;
     }
 
     /// <summary>Begins a step: what it computes, or null where there is nothing to do.</summary>
@@ -84,11 +82,16 @@ public sealed class VirtualEngine
         return new StepWork(prompt, pairs, decodes, context, _books.Events is { IsEmpty: false } ? 0 : _scheduler.Repeats());
     }
 
+    /// <summary>
+    /// Instead of ending the step and beginning others like it: so many have passed, and the last of them runs. To be told
+    /// before a request that came in that one is taken.
+    /// </summary>
+    /// <param name="steps">In all at most <see cref="StepWork.Repeats"/>.</param>
+    public void Repeat(int steps) => _scheduler.Repeat(steps);
+
     /// <summary>Ends the step: sequences get their tokens.</summary>
-    /// <param name="repeats">Steps that followed it and were like it, at most <see cref="StepWork.Repeats"/>.</param>
-    public void End(int repeats = 0)
+    public void End()
     {
-        if (repeats > 0) _scheduler.Repeat(repeats);
         foreach (var sequence in _scheduler.Scheduled)
         {
             var request = _requests[sequence];

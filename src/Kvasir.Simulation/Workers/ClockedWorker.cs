@@ -17,7 +17,6 @@ internal sealed class ClockedWorker
     private readonly int _mostRepeats;
     private readonly Dictionary<VirtualRequest, Job> _jobs = [];
     private readonly List<double> _ends = [];
-    private int _last;
 
     /// <param name="speed">How long steps take.</param>
     /// <param name="books">The KV cache.</param>
@@ -53,16 +52,18 @@ internal sealed class ClockedWorker
 
     public void Enqueue(Job job, ImmutableArray<int> prompt, int outputToken, double now)
     {
-        _jobs.Add(_engine.Submit(prompt, job.Request.OutputTokens, outputToken), job);
-        if (double.IsPositiveInfinity(NextSeconds)) Begin(now);
-        else Cut(now);
+        var isIdle = double.IsPositiveInfinity(NextSeconds);
+        if (!isIdle) Cut(now);
+        _jobs.Add(_engine.Submit(new GenerationRequest { Prompt = prompt, MaxTokens = job.Request.OutputTokens }, outputToken), job);
+        if (isIdle) Begin(now);
     }
 
     /// <summary>Ends the running steps and begins the next.</summary>
     public void Advance()
     {
         var now = _clock.Seconds = NextSeconds;
-        _engine.End(_last);
+        _engine.Repeat(_ends.Count - 1);
+        _engine.End();
         Begin(now);
     }
 
@@ -81,8 +82,7 @@ internal sealed class ClockedWorker
             NextSeconds = double.PositiveInfinity;
             return;
         }
-        _last = Math.Min(work.Repeats, _mostRepeats);
-        for (var i = 0; i <= _last; i++)
+        for (var i = 0; i <= Math.Min(work.Repeats, _mostRepeats); i++)
         {
             now += _speed.StepSeconds(work.PromptTokens, work.AttentionPairs, work.Decodes, work.ContextTokens + ((long)i * work.Decodes));
             _ends.Add(now);
@@ -90,10 +90,14 @@ internal sealed class ClockedWorker
         NextSeconds = now;
     }
 
-    /// <summary>Who comes is looked at when the step ends that runs now.</summary>
+    /// <summary>Of the steps taken together, only the one that runs now is still to end: then who comes is looked at.</summary>
     private void Cut(double now)
     {
-        while (_last > 0 && _ends[_last - 1] > now) _last--;
-        NextSeconds = _ends[_last];
+        var passed = 0;
+        while (passed < _ends.Count - 1 && _ends[passed] <= now) passed++;
+        _engine.Repeat(passed);
+        NextSeconds = _ends[passed];
+        _ends.Clear();
+        _ends.Add(NextSeconds);
     }
 }

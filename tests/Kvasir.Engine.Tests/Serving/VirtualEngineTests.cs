@@ -30,9 +30,9 @@ public sealed class VirtualEngineTests
             {
                 // Whatever the model would say: both write the same.
                 var sampling = SamplingOptions.Greedy with { Seed = 1, LogitBias = SamplingOptions.Greedy.LogitBias.Add(Output, 100) };
-                var request = new GenerationRequest { Prompt = plan.Request.Prompt, MaxTokens = plan.Tokens + 1, Sampling = sampling };
+                var request = new GenerationRequest { Prompt = plan.Request.Prompt, MaxTokens = plan.Tokens + 1, Sampling = sampling, Priority = plan.Request.Priority, Tenant = plan.Request.Tenant, CacheSalt = plan.Request.CacheSalt };
                 replies.Add(engine.Submit(request));
-                requests.Add(still.Submit(request.Prompt, request.MaxTokens, Output));
+                requests.Add(still.Submit(request, Output));
             }
             engine.Step();
             if (still.Begin() is not null) still.End();
@@ -77,12 +77,12 @@ public sealed class VirtualEngineTests
         Assert.Equal(1200, Finish(engine, [.. text[..1200], .. Enumerable.Repeat(7, 500)]).CachedTokens);
         Assert.Equal(512, Finish(engine, [.. text[..512], .. Enumerable.Repeat(8, 500)]).CachedTokens);
         Assert.Equal(64 * 512, books.ContextTokens);
-        Assert.Equal(RefusalKind.ExceedsKvCache, Assert.Throws<RequestException>(() => engine.Submit([.. new int[64 * 512]], 1, 1)).Kind);
+        Assert.Equal(RefusalKind.ExceedsKvCache, Assert.Throws<RequestException>(() => engine.Submit(new GenerationRequest { Prompt = [.. new int[64 * 512]] }, 1)).Kind);
     }
 
     private static VirtualRequest Finish(VirtualEngine engine, ImmutableArray<int> prompt)
     {
-        var request = engine.Submit(prompt, 3, 1_000_000);
+        var request = engine.Submit(new GenerationRequest { Prompt = prompt, MaxTokens = 3 }, 1_000_000);
         while (engine.Begin() is not null) engine.End();
         return request;
     }
@@ -91,7 +91,7 @@ public sealed class VirtualEngineTests
     private sealed class Run
     {
         private readonly Random _random;
-        private readonly Queue<(double Time, ImmutableArray<int> Prompt, int Tokens)> _coming = new();
+        private readonly Queue<(double Time, GenerationRequest Request)> _coming = new();
         private readonly Dictionary<VirtualRequest, int> _numbers = [];
         private double _now;
 
@@ -99,8 +99,8 @@ public sealed class VirtualEngineTests
         {
             _random = new Random(seed);
             var size = _random.Next(1, 40);
-            Books = new KvBooks(_random.Next(20, 60), size, (EvictionKind)(seed % 3), TimeProvider.System, batch => Log.AddRange(batch.Events.Select(Tell)));
-            Engine = new VirtualEngine(Books, new EngineOptions { MaxSequences = _random.Next(1, 9), ChunkTokens = 64, MixedChunkTokens = _random.Next(1, 64) })
+            Books = new KvBooks(_random.Next(20, 60), size, (EvictionKind)(seed / 3 % 3), TimeProvider.System, batch => Log.AddRange(batch.Events.Select(Tell)));
+            Engine = new VirtualEngine(Books, new EngineOptions { MaxSequences = _random.Next(1, 9), ChunkTokens = 64, MixedChunkTokens = _random.Next(1, 64), TenantKvShare = 0.4 })
             {
                 FirstToken = request => Log.Add($"{_now:R} first {_numbers[request]}, {request.CachedTokens} cached"),
                 Finished = request => Log.Add($"{_now:R} end {_numbers[request]}, {request.OutputTokens} tokens, {request.Preemptions} preemptions"),
@@ -110,7 +110,14 @@ public sealed class VirtualEngineTests
             {
                 time += _random.NextDouble() * 60;
                 var (start, length) = (_random.Next(4) * 10, _random.Next(1, longest));
-                _coming.Enqueue((time, [.. Enumerable.Range(0, length).Select(place => place < start ? place : (1000 * i) + place)], _random.Next(1, longest)));
+                _coming.Enqueue((time, new GenerationRequest
+                {
+                    Prompt = [.. Enumerable.Range(0, length).Select(place => place < start ? place : (1000 * i) + place)],
+                    MaxTokens = _random.Next(1, longest),
+                    // Of three loads one has priorities, one tenants.
+                    Priority = seed % 3 == 1 ? _random.Next(3) : 0,
+                    Tenant = seed % 3 == 2 ? $"tenant {_random.Next(3)}" : null,
+                }));
             }
             while (Step(most)) { }
             Assert.Equal(40, _numbers.Count);
@@ -139,8 +146,9 @@ public sealed class VirtualEngineTests
             }
             while (repeats < Math.Min(work.Repeats, most) && !(_coming.TryPeek(out var next) && next.Time < _now));
             Repeated += repeats;
+            Engine.Repeat(repeats);
             TakeIn();
-            Engine.End(repeats);
+            Engine.End();
             return true;
         }
 
@@ -149,7 +157,7 @@ public sealed class VirtualEngineTests
             while (_coming.TryPeek(out var next) && next.Time <= _now)
             {
                 _coming.Dequeue();
-                _numbers.Add(Engine.Submit(next.Prompt, next.Tokens, -1 - _numbers.Count), _numbers.Count);
+                _numbers.Add(Engine.Submit(next.Request, -1 - _numbers.Count), _numbers.Count);
             }
         }
 
