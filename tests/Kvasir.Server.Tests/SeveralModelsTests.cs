@@ -151,6 +151,23 @@ public sealed partial class SeveralModelsTests
     }
 
     [Fact]
+    public async Task Who_leaves_while_it_waits_has_used_no_tokens()
+    {
+        await using var models = await ThreeModels.StartAsync(options: new ServerOptions { TenantTokensPerMinute = 5 });
+        using var running = await models.EndlessAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            using var leaving = new CancellationTokenSource();
+            var waiting = models.Server.PostAsync(Chat, ThreeModels.Ask(Llama, "a"), leaving.Token);
+            await models.UntilWaitingAsync(Llama, 1);
+            await leaving.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+            for (var tries = 0; tries < 500 && models.Server.Server.State.Inside > 1; tries++) await Task.Delay(10);
+        }
+        Assert.Equal(1, models.Server.Server.State.Inside);
+    }
+
+    [Fact]
     public async Task Who_waits_too_long_is_told_so_in_a_stream_too()
     {
         await using var models = await ThreeModels.StartAsync(options: new ServerOptions { ModelWait = TimeSpan.FromMilliseconds(300), KeepAliveInterval = TimeSpan.FromMilliseconds(50) });

@@ -16,7 +16,7 @@ public static class ServeCommand
         var models = ModelArgument.Several();
         var flags = new EngineFlags();
         var serving = new ServeFlags();
-        var command = new KvasirCommand("serve", "Serve a model to programs that speak OpenAI's API.",
+        var command = new KvasirCommand("serve", "Serve models to programs that speak OpenAI's API.",
             "kvasir serve",
             "kvasir serve model.gguf --memory 4GiB --context 8192",
             "kvasir serve small.gguf large.gguf hf-folder --memory 6GiB",

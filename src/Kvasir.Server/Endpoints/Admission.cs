@@ -48,26 +48,36 @@ internal static class Admission
     }
 
     /// <summary>Waits until the model is awake for the request, which then must leave it. A stream that waits long begins, with signs of life.</summary>
+    /// <param name="state">The server.</param>
+    /// <param name="http">The request.</param>
+    /// <param name="model">Its model.</param>
+    /// <param name="asked">What it asks of it.</param>
+    /// <param name="isStream">Whether it is answered in a stream.</param>
+    /// <param name="undo">Takes back what was done for the request; called if it is not let in.</param>
     /// <returns>Why it is not let in; null when it is.</returns>
-    public static async Task<RequestFailure?> AwaitTurnAsync(ServerState state, HttpContext http, ServedModel model, IReadOnlyList<TextRequest> asked, bool isStream)
+    public static async Task<RequestFailure?> AwaitTurnAsync(ServerState state, HttpContext http, ServedModel model, IReadOnlyList<TextRequest> asked, bool isStream, Action undo)
     {
-        // What is refused anyway shall not wake a model for it.
-        if (state.Turns!.Alternate && model.Engine.Pipeline.Refusal(asked) is { } refusal) return refusal;
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
-        var entering = state.Turns.EnterAsync(model, asked.Count, leaving.Token);
+        // What is refused anyway shall not wake a model for it.
+        var entering = state.Turns!.Alternate && model.Engine.Pipeline.Refusal(asked) is { } refusal
+            ? Task.FromResult<RequestFailure?>(refusal)
+            : state.Turns.EnterAsync(model, asked.Count, leaving.Token);
         try
         {
             while (isStream && !await Waiting.CompletesWithinAsync(entering, state.Options.KeepAliveInterval, state.Time))
                 await (await EventStream.OpenAsync(http)).KeepAliveAsync();
+            var failure = await entering;
+            if (failure is not null) undo();
+            return failure;
         }
         catch
         {
-            // The client cannot be written to: it gives its place up, or leaves if it was let in by now.
+            // The client is gone: it gives its place up, or leaves if it was let in by now.
             await leaving.CancelAsync();
             await entering.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
             if (entering is { IsCompletedSuccessfully: true, Result: null }) state.Turns.Leave(model);
+            undo();
             throw;
         }
-        return await entering;
     }
 }

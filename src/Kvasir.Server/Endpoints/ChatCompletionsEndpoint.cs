@@ -32,12 +32,9 @@ internal sealed class ChatCompletionsEndpoint(ServerState state)
             FindToolCalls = request.Tools is not null,
         };
         if (state.Tenants.Charge(asked.Tenant, asked.Prompt.Length) is { } usedUp) return usedUp;
-        failure = await Admission.AwaitTurnAsync(state, http, model, [.. ChatPipeline.Copies(asked, request.Sampling.N)], request.Sampling.Stream);
-        if (failure is not null)
-        {
-            state.Tenants.Refund(asked.Tenant, asked.Prompt.Length);
-            return failure;
-        }
+        failure = await Admission.AwaitTurnAsync(state, http, model, [.. ChatPipeline.Copies(asked, request.Sampling.N)], request.Sampling.Stream,
+            () => state.Tenants.Refund(asked.Tenant, asked.Prompt.Length));
+        if (failure is not null) return failure;
         try
         {
             return await GenerateAsync(http, model, request, asked, started);

@@ -33,12 +33,9 @@ internal sealed class CompletionsEndpoint(ServerState state)
         {
             Id = Guard.Id(http), Tenant = tenant, Priority = state.Tenants.Priority(request.Sampling.Priority),
         }, request.Sampling.N)).ToArray();
-        failure = await Admission.AwaitTurnAsync(state, http, model, asked, request.Sampling.Stream);
-        if (failure is not null)
-        {
-            state.Tenants.Refund(tenant, prompts.Sum(prompt => prompt.Ids.Length));
-            return OfPrompt(failure);
-        }
+        failure = await Admission.AwaitTurnAsync(state, http, model, asked, request.Sampling.Stream,
+            () => state.Tenants.Refund(tenant, prompts.Sum(prompt => prompt.Ids.Length)));
+        if (failure is not null) return OfPrompt(failure);
         try
         {
             return await GenerateAsync(http, model, request, prompts, asked, started);

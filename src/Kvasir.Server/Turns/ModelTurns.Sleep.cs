@@ -17,25 +17,14 @@ public sealed partial class ModelTurns
             await engine.SleepAsync(level, wait);
             return;
         }
-        var wasHeld = false;
-        while (true)
+        bool wasHeld;
+        lock (gate)
         {
-            Task? others;
-            lock (gate)
-            {
-                if (!place.IsHeld) place.Refuse(Held(place));
-                else wasHeld = true;
-                place.IsHeld = true;
-                others = place.Moves;
-                if (others is null)
-                {
-                    if (place.Stage == ModelStage.Asleep) return;
-                    place.Begin();
-                    break;
-                }
-            }
-            await others;
+            wasHeld = place.IsHeld;
+            place.IsHeld = true;
+            place.Refuse(Held(place));
         }
+        if (!await BeginAsync(place)) return;
         try
         {
             await engine.SleepAsync(level, wait);
@@ -52,6 +41,25 @@ public sealed partial class ModelTurns
                 place.End();
                 Consider();
             }
+        }
+    }
+
+    /// <summary>Begins a change of a model that is not asleep, after those under way; false where it is asleep by then.</summary>
+    private async Task<bool> BeginAsync(ModelPlace place)
+    {
+        while (true)
+        {
+            Task others;
+            lock (gate)
+            {
+                if (place.Moves is null)
+                {
+                    if (place.Stage != ModelStage.Asleep) place.Begin();
+                    return place.Stage != ModelStage.Asleep;
+                }
+                others = place.Moves;
+            }
+            await others;
         }
     }
 

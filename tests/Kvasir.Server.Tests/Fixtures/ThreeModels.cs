@@ -17,13 +17,13 @@ internal sealed class ThreeModels : IAsyncDisposable
     public TestServer Server { get; private set; } = null!;
 
     /// <summary>More sequences than there is memory for: the KV cache of each fills its share, so that two awake would not fit.</summary>
-    public static EngineOptions Options { get; } = new() { Threads = 1, MemoryBytes = MemoryBudget.RuntimeBytes + (64 << 20), ContextTokens = 4096, MaxSequences = 64, ChunkTokens = 128 };
+    public static EngineOptions Options { get; } = new() { Threads = 1, MemoryBytes = MemoryBudget.RuntimeBytes + (64 << 20), MaxSequences = 64, ChunkTokens = 128 };
 
     public static async Task<ThreeModels> StartAsync(
         int awake = 1, ServerOptions? options = null, Func<EngineOptions, EngineOptions>? change = null, TimeProvider? time = null)
     {
         var models = new ThreeModels();
-        ScriptedCheckpoint.Write(models.PathOf(Scripted), new Dictionary<char, Script> { ['a'] = Script.Of("Hello", " there", "!"), ['l'] = Script.Endless("one ", "two ") }, context: 8192);
+        ScriptedCheckpoint.Write(models.PathOf(Scripted), new Dictionary<char, Script> { ['a'] = Script.Of("Hello", " there", "!"), ['l'] = Script.Endless("one ", "two ") }, context: 65536);
         SyntheticCheckpoint.Write(models.PathOf(Llama), SyntheticModel.Tiny(SyntheticFamily.Llama) with { Hidden = 128, Heads = 4, KeyValueHeads = 2, FeedForward = 256 });
         SyntheticCheckpoint.Write(models.PathOf(Qwen), SyntheticModel.Tiny(SyntheticFamily.Qwen2) with { Hidden = 64, Heads = 2, KeyValueHeads = 1, FeedForward = 128 });
         models.Set = await ModelSet.LoadAsync([models.PathOf(Scripted), models.PathOf(Llama), models.PathOf(Qwen)], [], awake, new KvasirOptions { Engine = change?.Invoke(Options) ?? Options });
@@ -49,7 +49,7 @@ internal sealed class ThreeModels : IAsyncDisposable
     /// <summary>A stream that goes on until it is disposed of, begun.</summary>
     public async Task<HttpResponseMessage> EndlessAsync()
     {
-        var response = await Server.PostAsync("/v1/chat/completions", Ask(Scripted, "l", 4000, stream: true));
+        var response = await Server.PostAsync("/v1/chat/completions", Ask(Scripted, "l", 60_000, stream: true));
         await response.Content.ReadAsStream().ReadExactlyAsync(new byte[300]);
         return response;
     }
