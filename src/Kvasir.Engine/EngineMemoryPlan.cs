@@ -68,6 +68,7 @@ public sealed record EngineMemoryPlan
     /// <param name="options">How it shall run.</param>
     /// <param name="budgetBytes">What the ledger may hold.</param>
     /// <exception cref="MemoryBudgetException">Weights, activations and the smallest useful KV cache do not fit.</exception>
+    /// <exception cref="KvTierException">A KV tier has no room for one block.</exception>
     /// <exception cref="CheckpointException">The model has layers that this engine cannot run.</exception>
     public static EngineMemoryPlan For(ModelSpec spec, ModelTensors tensors, EngineOptions options, long budgetBytes)
     {
@@ -122,9 +123,9 @@ public sealed record EngineMemoryPlan
         var host = options.KvHostBytes / blockBytes;
         var disk = (options.KvDisk?.Bytes ?? 0) / DiskPages.BytesPerPage((int)blockBytes);
         if (host == 0 && options.KvHostBytes > 0)
-            throw new ArgumentException($"The KV tier in main memory has {new ByteSize(options.KvHostBytes)}, but one block of this model takes {new ByteSize(blockBytes)}. Raise --kv-host.", nameof(options));
+            throw new KvTierException($"The KV tier in main memory has {new ByteSize(options.KvHostBytes)}, but one block of this model takes {new ByteSize(blockBytes)}. Raise --kv-host.");
         if (disk == 0 && options.KvDisk is { } asked)
-            throw new ArgumentException($"The KV tier on disk has {new ByteSize(asked.Bytes)}, but one block of this model takes {new ByteSize(DiskPages.BytesPerPage((int)blockBytes))}. Raise --kv-disk.", nameof(options));
+            throw new KvTierException($"The KV tier on disk has {new ByteSize(asked.Bytes)}, but one block of this model takes {new ByteSize(DiskPages.BytesPerPage((int)blockBytes))}. Raise --kv-disk.");
         return (Math.Min(host, MostTierBlocks), Math.Min(disk, MostTierBlocks));
     }
 

@@ -25,6 +25,7 @@ public sealed class CacheView : IDisposable
     private readonly EventIndex _names;
     private readonly int _workers;
     private readonly TimeProvider _time;
+    private bool _separatesModels;
 
     /// <param name="workers">Most workers.</param>
     /// <param name="time">The clock.</param>
@@ -57,16 +58,21 @@ public sealed class CacheView : IDisposable
         var lengths = ArrayPool<int>.Shared.Rent(2 * _workers);
         var routed = lengths.AsSpan(0, _workers);
         var recent = lengths.AsSpan(_workers, _workers);
-        var blocks = Name(prompt, chain);
         var approximate = false;
-        foreach (var worker in workers) approximate |= !IsExact(worker, prompt);
+        foreach (var worker in workers)
+        {
+            approximate |= !IsExact(worker, prompt);
+            if (worker.Models.Length > 1) _separatesModels = true;
+        }
+        var blocks = Name(prompt, chain);
         lock (_lock)
         {
             // A fleet of publishers needs only what was sent a moment ago.
             if (approximate) _routed.Match(chain.AsSpan(0, blocks), _time.GetTimestamp(), routed);
             _recent.Match(chain.AsSpan(0, blocks), _time.GetTimestamp(), recent);
         }
-        if (prompt.AreTokens) Events.Predict(prompt, chain.AsSpan(0, blocks), BlockTokens, device, slower);
+        // What publishes events serves one model, and names no model in them.
+        if (prompt.AreTokens) Events.Predict(prompt, chain.AsSpan(0, blocks), _separatesModels ? 0 : BlockTokens, device, slower);
         // The last token is always computed, and with it its block.
         var most = Math.Max(0, (prompt.Ids.Length - 1) / BlockTokens);
         foreach (var worker in workers)
@@ -123,7 +129,7 @@ public sealed class CacheView : IDisposable
         ArrayPool<ulong>.Shared.Return(chain);
     }
 
-    /// <summary>Of text, the model is part of the names: a worker keeps its models' caches apart. Of tokens, an adapter that events tell of.</summary>
+    /// <summary>Of text, the model is part of the names: a worker keeps its models' caches apart. Of tokens, an adapter that events tell of, and the model once a worker has several.</summary>
     private int Name(PromptTokens prompt, ulong[] chain) =>
-        _names.Name(prompt.Ids, chain, !prompt.AreTokens || prompt.Model is { } model && Events.KnowsAdapter(model) ? prompt.Model : null, prompt.Salt);
+        _names.Name(prompt.Ids, chain, !prompt.AreTokens || _separatesModels || prompt.Model is { } model && Events.KnowsAdapter(model) ? prompt.Model : null, prompt.Salt);
 }

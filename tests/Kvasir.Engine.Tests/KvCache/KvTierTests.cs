@@ -2,6 +2,8 @@ using CsCheck;
 using Kvasir.Engine.Inspection;
 using Kvasir.Engine.KvCache;
 using Kvasir.Engine.KvCache.Tiers;
+using Kvasir.Engine.Tests.Serving;
+using Kvasir.Synthesis;
 
 namespace Kvasir.Engine.Tests.KvCache;
 
@@ -294,6 +296,15 @@ public sealed class KvTierTests : IDisposable
         }
         using var second = Open();
         for (var family = 1; family <= 5; family++) Assert.Equal(48, Cached(second, Tokens(60, family)));
+    }
+
+    [Fact]
+    public void A_tier_without_room_for_one_block_is_refused_with_the_numbers()
+    {
+        var options = SteppedEngine.Roomy with { KvHostBytes = 100 };
+        Assert.Contains("100 B", Assert.Throws<KvTierException>(() => LlmEngine.Create(TinyModels.Of(SyntheticFamily.Llama), options)).Message, StringComparison.Ordinal);
+        options = SteppedEngine.Roomy with { KvDisk = new KvDiskOptions(_folder, 100) };
+        Assert.Contains("--kv-disk", Assert.Throws<KvTierException>(() => LlmEngine.Create(TinyModels.Of(SyntheticFamily.Llama), options)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
