@@ -8,7 +8,7 @@ namespace Kvasir.Cli.Commands;
 /// <summary><c>kvasir bench gateway</c>: what routing gains and what the gateway costs.</summary>
 public static class BenchGatewayCommand
 {
-    private const int Seed = 1;
+    private const int Seed = 1, UnsharedFactor = 4;
 
     /// <summary>Describes the command.</summary>
     public static Command Create()
@@ -23,7 +23,7 @@ public static class BenchGatewayCommand
         var contexts = new Option<int>("--contexts") { Description = "Long texts that prompts share.", DefaultValueFactory = _ => 8 };
         var held = new Option<int>("--held-contexts") { Description = "Of those, how many one worker's cache holds.", DefaultValueFactory = _ => 3 };
         var tokens = new Option<int>("--context-tokens") { Description = "Tokens of each.", DefaultValueFactory = _ => 20_480 };
-        var fleetRequests = new Option<int>("--fleet-requests") { Description = "Requests of each load.", DefaultValueFactory = _ => 192 };
+        var fleetRequests = new Option<int>("--fleet-requests") { Description = "Requests of the load that shares contexts, four times as many of the one that shares nothing: they are short.", DefaultValueFactory = _ => 384 };
         var clients = new Option<int>("--clients") { Description = "Clients that ask one request after another.", DefaultValueFactory = _ => 8 };
         var rounds = new Option<int>("--rounds") { Description = "Times that each policy gets each load, in turns; the median round is printed.", DefaultValueFactory = _ => 1 };
         var unshared = new Option<bool>("--unshared") { Description = "Only the load that shares nothing, against least-requests." };
@@ -44,7 +44,7 @@ public static class BenchGatewayCommand
             if (!parse.GetValue(unshared))
                 await WriteAsync("prompts that share long contexts", fleet, new FleetLoad(Whole(parse, contexts, 1, 10_000), Whole(parse, tokens, 16, 1 << 20), Whole(parse, fleetRequests, 1, 1_000_000), 16, Whole(parse, clients, 1, 1000)),
                     ["round-robin", "kvasir"], Whole(parse, rounds, 1, 99), cancel);
-            return await WriteAsync("prompts that share nothing", fleet, new FleetLoad(0, 1024, Whole(parse, fleetRequests, 1, 1_000_000), 16, Whole(parse, clients, 1, 1000)),
+            return await WriteAsync("prompts that share nothing", fleet, new FleetLoad(0, 1024, UnsharedFactor * Whole(parse, fleetRequests, 1, 1_000_000), 16, Whole(parse, clients, 1, 1000)),
                 ["least-requests", "kvasir"], Whole(parse, rounds, 1, 99), cancel);
         });
         return command;

@@ -1,3 +1,5 @@
+using System.Globalization;
+using Kvasir.Gateway.Policies;
 using Kvasir.Simulation;
 using ScottPlot;
 
@@ -6,7 +8,8 @@ namespace Kvasir.Cli.Rendering;
 /// <summary>Simulated policies as pictures, each as SVG and as PNG.</summary>
 internal static class PolicyPlots
 {
-    private const int Width = 900, Height = 480;
+    private const int Width = 900, Height = 400;
+    private static readonly Color Default = Color.FromHex("#1F77B4"), Other = Color.FromHex("#B8C4CE");
 
     /// <summary>Writes the pictures into a folder, which is made where it is missing.</summary>
     public static void Write(string folder, string trace, IReadOnlyList<PolicyFigures> figures)
@@ -19,17 +22,25 @@ internal static class PolicyPlots
         Save(folder, "hit-rate", figures, $"{trace}: prompt tokens found in a cache", "percent", figure => figure.HitRate * 100);
     }
 
+    /// <summary>A bar for each policy, from top to bottom; the default stands out.</summary>
     private static void Save(string folder, string name, IReadOnlyList<PolicyFigures> figures, string title, string unit, Func<PolicyFigures, double> value)
     {
         using var plot = new Plot();
         plot.Title(title);
-        plot.YLabel(unit);
-        for (var i = 0; i < figures.Count; i++) plot.Add.Bar(i, value(figures[i]));
-        plot.Axes.Bottom.SetTicks([.. Enumerable.Range(0, figures.Count).Select(i => (double)i)], [.. figures.Select(figure => figure.Policy)]);
-        plot.Axes.Bottom.TickLabelStyle.Rotation = 20;
-        plot.Axes.Bottom.TickLabelStyle.Alignment = Alignment.UpperLeft;
-        plot.Axes.Bottom.MinimumSize = 70;
-        plot.Axes.Margins(bottom: 0);
+        plot.XLabel(unit);
+        plot.HideGrid();
+        plot.Add.Bars(figures.Select((figure, place) => new Bar
+        {
+            Position = -place, Value = value(figure), Orientation = Orientation.Horizontal, Size = 0.7, LineWidth = 0,
+            FillColor = figure.Policy == PolicyCatalog.Default ? Default : Other,
+        }).ToList());
+        foreach (var (figure, place) in figures.Select((figure, place) => (figure, place)))
+        {
+            var label = plot.Add.Text(" " + value(figure).ToString(value(figure) < 10 ? "0.00" : "#,0.0", CultureInfo.InvariantCulture), value(figure), -place);
+            label.Alignment = Alignment.MiddleLeft;
+        }
+        plot.Axes.Left.SetTicks([.. figures.Select((_, place) => (double)-place)], [.. figures.Select(figure => figure.Policy)]);
+        plot.Axes.Margins(left: 0, right: 0.12);
         var path = Path.Combine(folder, name);
         plot.SaveSvg(path + ".svg", Width, Height);
         plot.SavePng(path + ".png", Width, Height);
