@@ -2,7 +2,7 @@ using Kvasir.Checkpoints;
 
 namespace Kvasir.Cli;
 
-/// <summary>Finds the model that comes with Kvasir.</summary>
+/// <summary>The model that commands use where none is named.</summary>
 public static class DemoModel
 {
     /// <summary>The environment variable that names another one.</summary>
@@ -16,19 +16,6 @@ public static class DemoModel
         var path => throw new CheckpointException($"{Variable} names '{path}', which does not exist. Unset it, or name a model file or folder."),
     };
 
-    /// <summary>
-    /// What <see cref="Variable"/> names, whether or not it exists; else the model in models/demo beside the program (an
-    /// installed folder) or above it (a clone); null where there is none.
-    /// </summary>
-    public static string? Find()
-    {
-        if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } named) return named;
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (In(System.IO.Path.Combine(folder.FullName, "models", "demo")) is { } model) return model;
-        return null;
-    }
-
-    private static string? In(string demo) => !Directory.Exists(demo) ? null
-        : Directory.EnumerateFiles(demo, "*.gguf").Order(StringComparer.Ordinal).FirstOrDefault()
-            ?? (File.Exists(System.IO.Path.Combine(demo, "config.json")) ? demo : null);
+    /// <summary>What <see cref="Variable"/> names, whether or not it exists; else the model in models/demo; null where there is none.</summary>
+    public static string? Find() => Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } named ? named : BundledModel.Find("demo");
 }

@@ -9,6 +9,7 @@ namespace Kvasir.Cli.Commands;
 public static class BenchGatewayCommand
 {
     private const int Seed = 1, UnsharedFactor = 4;
+    private const string BenchModel = "bench";
 
     /// <summary>Describes the command.</summary>
     public static Command Create()
@@ -18,7 +19,7 @@ public static class BenchGatewayCommand
         var requests = new Option<int>("--requests") { Description = "Requests of --overhead, each way.", DefaultValueFactory = _ => 15_000 };
         var streams = new Option<int?>("--streams") { Description = "Open this many streams at once against mock workers." };
         var decisions = new Option<bool>("--decisions") { Description = "Measure decisions for prompts of 128k tokens over 100 workers, and the index." };
-        var model = new Option<string?>("--model") { Description = "Checkpoint that the workers serve; without it, the demo model." };
+        var model = new Option<string?>("--model") { Description = "Checkpoint that the workers serve; without it, a small random model with a long context (models/bench)." };
         var workers = new Option<int>("--workers") { Description = "Real workers to start on this machine.", DefaultValueFactory = _ => 4 };
         var contexts = new Option<int>("--contexts") { Description = "Long texts that prompts share.", DefaultValueFactory = _ => 8 };
         var held = new Option<int>("--held-contexts") { Description = "Of those, how many one worker's cache holds.", DefaultValueFactory = _ => 3 };
@@ -28,8 +29,8 @@ public static class BenchGatewayCommand
         var rounds = new Option<int>("--rounds") { Description = "Times that each policy gets each load, in turns; the median round is printed.", DefaultValueFactory = _ => 1 };
         var unshared = new Option<bool>("--unshared") { Description = "Only the load that shares nothing, against least-requests." };
         var command = new KvasirCommand("gateway", "Measure the gateway: real workers under round-robin and under the default, or one of its parts.",
-            "kvasir bench gateway --model model.gguf",
-            "kvasir bench gateway --model model.gguf --unshared --rounds 3",
+            "kvasir bench gateway",
+            "kvasir bench gateway --unshared --rounds 3",
             "kvasir bench gateway --overhead",
             "kvasir bench gateway --streams 10000")
         {
@@ -40,7 +41,7 @@ public static class BenchGatewayCommand
             if (parse.GetValue(streams) is { } count) return Write(await GatewayStreams.RunAsync(count is >= 1 and <= 100_000 ? count : throw new UsageException($"--streams {count} is not between 1 and 100000."), cancel));
             if (parse.GetValue(overhead)) return Write(await GatewayOverhead.RunAsync(parse.GetValue(rate), parse.GetValue(requests), cancel));
             if (parse.GetValue(decisions)) return Write(DecisionBenchmark.Run(seed: 1));
-            var fleet = new FleetBenchmark(parse.GetValue(model) ?? DemoModel.Path, Whole(parse, workers, 1, 64), Whole(parse, held, 1, 256));
+            var fleet = new FleetBenchmark(parse.GetValue(model) ?? BundledModel.Find(BenchModel) ?? throw new UsageException($"No model was named, and models/{BenchModel} was not found above {AppContext.BaseDirectory}. Name one with --model."), Whole(parse, workers, 1, 64), Whole(parse, held, 1, 256));
             if (!parse.GetValue(unshared))
                 await WriteAsync("prompts that share long contexts", fleet, new FleetLoad(Whole(parse, contexts, 1, 10_000), Whole(parse, tokens, 16, 1 << 20), Whole(parse, fleetRequests, 1, 1_000_000), 16, Whole(parse, clients, 1, 1000)),
                     ["round-robin", "kvasir"], Whole(parse, rounds, 1, 99), cancel);
@@ -58,13 +59,20 @@ public static class BenchGatewayCommand
         output.WriteLine($"{"policy",-16} {"seconds",9} {"in tok/s",10} {"out tok/s",10} {"TTFT p50",10} {"p99",10} {"hit rate",9} {"failed",7}");
         foreach (var row in figures)
             output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{row.Policy,-16} {row.Seconds,9:0.0} {row.InputTokensPerSecond,10:#,0} {row.OutputTokensPerSecond,10:0.0} {OverheadFigures.At(row.FirstTokenSeconds, 0.5),8:0.000} s {OverheadFigures.At(row.FirstTokenSeconds, 0.99),8:0.000} s {row.HitRate,9:P1} {row.Failed,7}"));
+                $"{row.Policy,-16} {row.Seconds,9:0.0} {row.InputTokensPerSecond,10:#,0} {row.OutputTokensPerSecond,10:0.0} {FirstToken(row, 0.5),10} {FirstToken(row, 0.99),10} {row.HitRate,9:P1} {row.Failed,7}"));
         var (before, after) = (figures[0], figures[^1]);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{after.Policy} over {before.Policy}: input ×{after.InputTokensPerSecond / before.InputTokensPerSecond:0.000}, output ×{after.OutputTokensPerSecond / before.OutputTokensPerSecond:0.000}, TTFT p50 ×{OverheadFigures.At(after.FirstTokenSeconds, 0.5) / OverheadFigures.At(before.FirstTokenSeconds, 0.5):0.000}"));
+            $"{after.Policy} over {before.Policy}: input ×{after.InputTokensPerSecond / before.InputTokensPerSecond:0.000}, output ×{after.OutputTokensPerSecond / before.OutputTokensPerSecond:0.000}, TTFT p50 {Ratio(after, before)}"));
         output.WriteLine();
         return figures.All(row => row.Failed == 0) ? 0 : Failures.Failed;
     }
+
+    // Tokens without text are not seen to come: of a model that writes nothing else there is no time to tell.
+    private static string FirstToken(FleetFigures figures, double share) => figures.FirstTokenSeconds.IsEmpty ? "-"
+        : string.Create(CultureInfo.InvariantCulture, $"{OverheadFigures.At(figures.FirstTokenSeconds, share):0.000} s");
+
+    private static string Ratio(FleetFigures after, FleetFigures before) => after.FirstTokenSeconds.IsEmpty || before.FirstTokenSeconds.IsEmpty ? "-"
+        : string.Create(CultureInfo.InvariantCulture, $"×{OverheadFigures.At(after.FirstTokenSeconds, 0.5) / OverheadFigures.At(before.FirstTokenSeconds, 0.5):0.000}");
 
     private static int Whole(ParseResult parse, Option<int> option, int least, int most) => parse.GetValue(option) is var value && value >= least && value <= most ? value
         : throw new UsageException($"{option.Name} {value} is not between {least} and {most}.");
