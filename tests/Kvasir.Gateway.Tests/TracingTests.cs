@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
@@ -24,7 +25,16 @@ public sealed class TracingTests
         string? seen;
         await using (var fleet = await TestFleet.StartAsync(2, i => TestFleet.Fast with { ErrorShare = i == 0 ? 1 : 0 }, options => options with { Collector = collector.Address, Policy = "round-robin" }))
         {
+            // The request's own span ends a moment after its answer. Who listens last hears of it when the exporter has it.
+            var ended = new TaskCompletionSource();
+            using var listener = new ActivityListener
+            {
+                ShouldListenTo = source => source.Name == "Microsoft.AspNetCore",
+                ActivityStopped = activity => _ = activity.ParentSpanId.ToHexString() == Parent && ended.TrySetResult(),
+            };
+            ActivitySource.AddActivityListener(listener);
             using var response = await AskAsync(fleet);
+            await ended.Task.WaitAsync(TimeSpan.FromSeconds(30));
             Assert.Equal("w1", response.Headers.GetValues("x-kvasir-worker").Single());
             seen = fleet.Workers[1].LastTraceParent;
         }
